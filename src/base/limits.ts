@@ -1,0 +1,33 @@
+/**
+ * Every cap of the proxy: the value, its unit (last word of the name) and the reason for it.
+ */
+export const LIMITS = {
+  /** One body chunk: a socket read fills at most this much. 64 KiB is libuv's own read size. */
+  bodyChunkBytes: 65_536,
+  /** Default high watermark of a stream or connection buffer (Envoy: 1 MiB). */
+  bufferBytesDefault: 1_048_576,
+  /** Default for `max_request_headers_kb` (Envoy: 60 KiB). */
+  requestHeadKibDefault: 60,
+  /** Default for `max_headers_count` (Envoy: 100). */
+  headersCountDefault: 100,
+  /** A chunk-size line with its extensions; longer is an attack. */
+  chunkLineBytes: 4_096,
+  /** Trailers of one message. */
+  trailersBytes: 61_440,
+  /** Pairs in one serialised header map that a guest passes (cpp-host: 1024). */
+  pairsCount: 1_024,
+  /** Bytes of one serialised header map that a guest passes (cpp-host: 1 MiB). */
+  pairsBytes: 1_048_576,
+  /** Linear memory of one VM (cpp-host caps at 1 GiB). */
+  vmMemoryBytes: 1_073_741_824,
+  /** One line that a guest logs; longer is cut. */
+  guestLogLineBytes: 65_536,
+  /** Metrics one plugin may define per silo; more is refused and counted. */
+  pluginMetricsCount: 10_000,
+  /** Name of one metric. */
+  metricNameBytes: 1_024,
+  /** Size of a .wasm file. */
+  moduleBytes: 268_435_456,
+  /** Size of a configuration file. */
+  configBytes: 67_108_864,
+} as const;

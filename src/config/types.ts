@@ -1,0 +1,398 @@
+/**
+ * The compiled configuration: plain, frozen, structured-cloneable data that main sends to every silo.
+ * Made by `compile.ts` from the validated protobuf messages; nothing here knows protobuf.
+ * Durations are milliseconds, sizes bytes; 0 means "disabled" only where it is said.
+ */
+
+/** A value of the attribute tree (ABI 3.3): what properties serialise. */
+export type PropertyValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | Uint8Array
+  | PropertyMessage
+  | PropertyMap
+  | PropertyList
+  | PropertyDuration
+  | PropertyTimestamp;
+/** A protobuf message: its encoding, and its fields for paths that go on. */
+export interface PropertyMessage {
+  readonly kind: "message";
+  readonly encoded: Uint8Array;
+  readonly fields: Readonly<Record<string, PropertyValue>>;
+}
+export interface PropertyMap {
+  readonly kind: "map";
+  readonly entries: Readonly<Record<string, PropertyValue>>;
+}
+export interface PropertyList {
+  readonly kind: "list";
+  readonly items: readonly PropertyValue[];
+}
+export interface PropertyDuration {
+  readonly kind: "duration";
+  readonly ns: bigint;
+}
+export interface PropertyTimestamp {
+  readonly kind: "timestamp";
+  readonly ns: bigint;
+}
+
+export interface GranaryConfig {
+  readonly node: NodeConfig;
+  readonly admin: AdminConfig | null;
+  readonly listeners: readonly ListenerConfig[];
+  readonly clusters: readonly ClusterConfig[];
+  /** Wasm code by sha256 hex; the bytes are compiled once on main and shared with silos. */
+  readonly modules: readonly ModuleConfig[];
+  /** `/config_dump` source: the bootstrap as JSON text with proto field names. */
+  readonly bootstrapJson: string;
+}
+
+export interface NodeConfig {
+  readonly id: string;
+  readonly cluster: string;
+  /** The Node message as `xds.node` gives it. */
+  readonly property: PropertyMessage;
+}
+
+export interface AdminConfig {
+  readonly address: SocketAddress;
+  readonly accessLogs: readonly AccessLogConfig[];
+}
+
+export interface SocketAddress {
+  /** IPv4 or IPv6 without brackets. */
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+}
+
+export interface ModuleConfig {
+  readonly sha256: string;
+  /** File name or "inline", for messages. */
+  readonly origin: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface ListenerConfig {
+  readonly name: string;
+  readonly address: SocketAddress;
+  /** 0 unspecified, 1 inbound, 2 outbound. */
+  readonly trafficDirection: number;
+  readonly metadata: PropertyMessage | null;
+  readonly perConnectionBufferBytes: number;
+  /** Backlog for listen(2). */
+  readonly backlog: number;
+  readonly filterChain: FilterChainConfig;
+}
+
+export interface FilterChainConfig {
+  readonly name: string;
+  readonly tls: DownstreamTlsConfig | null;
+  readonly http: HttpConnectionManagerConfig;
+}
+
+export interface DownstreamTlsConfig {
+  readonly certificates: readonly CertificatePair[];
+  /** PEM of trusted client CAs, or null. */
+  readonly clientCa: string | null;
+  readonly requireClientCertificate: boolean;
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  readonly alpn: readonly string[];
+  /** OpenSSL cipher list, or "" for the default. */
+  readonly ciphers: string;
+}
+export type TlsVersion = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
+export interface CertificatePair {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+  readonly passphrase: string | null;
+}
+
+export interface HttpConnectionManagerConfig {
+  readonly statPrefix: string;
+  readonly serverName: string;
+  /** Envoy's server_header_transformation. */
+  readonly serverHeader: "overwrite" | "appendIfAbsent" | "passThrough";
+  readonly useRemoteAddress: boolean;
+  readonly xffNumTrustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly generateRequestId: boolean;
+  readonly preserveExternalRequestId: boolean;
+  readonly alwaysSetRequestIdInResponse: boolean;
+  /** 0 = none. */
+  readonly idleTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxRequestsPerConnection: number;
+  readonly streamIdleTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly requestHeadersTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly delayedCloseTimeoutMs: number;
+  readonly maxRequestHeadersBytes: number;
+  readonly maxHeadersCount: number;
+  readonly accept10: boolean;
+  readonly httpFilters: readonly HttpFilterConfig[];
+  readonly accessLogs: readonly AccessLogConfig[];
+  readonly routes: RouteTableConfig;
+  readonly normalizePath: boolean;
+  readonly mergeSlashes: boolean;
+  readonly via: string;
+}
+
+export type HttpFilterConfig = RouterFilterConfig | WasmFilterConfig;
+export interface RouterFilterConfig {
+  readonly kind: "router";
+  readonly name: string;
+  readonly suppressEnvoyHeaders: boolean;
+}
+export interface WasmFilterConfig {
+  readonly kind: "wasm";
+  /** Name of the http_filters entry. */
+  readonly name: string;
+  readonly plugin: PluginConfig;
+}
+
+export type FailurePolicy = "closed" | "open" | "reload";
+
+export interface PluginConfig {
+  readonly name: string;
+  readonly rootId: string;
+  readonly vm: VmConfig;
+  /** By the configuration value rule of ABI 5.10. */
+  readonly configuration: Uint8Array;
+  readonly failurePolicy: FailurePolicy;
+  /** FAIL_RELOAD base interval. */
+  readonly reloadBaseIntervalMs: number;
+  readonly allowOnHeadersStopIteration: boolean;
+  /** Names that are allowed; null = all (ABI 5.10). */
+  readonly allowedCapabilities: readonly string[] | null;
+  /** ABI 5.1: equal keys in one VM share a root context. */
+  readonly pluginKey: string;
+  readonly trafficDirection: number;
+  readonly listenerMetadata: PropertyMessage | null;
+}
+
+export interface VmConfig {
+  readonly vmId: string;
+  /** ABI 5.1: equal keys share a VM per silo. */
+  readonly vmKey: string;
+  /** sha256 of the code: key into GranaryConfig.modules. */
+  readonly codeSha256: string;
+  readonly configuration: Uint8Array;
+  readonly environment: readonly (readonly [string, string])[];
+}
+
+/** One piece of a substitution format string. */
+export type FormatToken =
+  | { readonly kind: "text"; readonly text: string }
+  | {
+      readonly kind: "operator";
+      /** Without percent signs and argument: `REQ`, `START_TIME`, `RESPONSE_FLAGS`... */
+      readonly name: string;
+      /** Text between the parentheses, or "". `REQ(A?B)`: "A?B" with names lower-case. */
+      readonly argument: string;
+      /** Maximum length (`:12`), or -1. */
+      readonly lengthMax: number;
+    };
+export type Format = readonly FormatToken[];
+
+export type JsonFormat =
+  | { readonly kind: "object"; readonly fields: readonly (readonly [string, JsonFormat])[] }
+  | { readonly kind: "array"; readonly items: readonly JsonFormat[] }
+  | { readonly kind: "string"; readonly format: Format }
+  | { readonly kind: "literal"; readonly value: number | boolean | null };
+
+export interface AccessLogConfig {
+  readonly sink: { readonly kind: "stdout" | "stderr" } | { readonly kind: "file"; readonly path: string };
+  readonly format:
+    | { readonly kind: "text"; readonly format: Format }
+    | { readonly kind: "json"; readonly json: JsonFormat; readonly sort: boolean };
+  readonly omitEmptyValues: boolean;
+}
+
+export interface RouteTableConfig {
+  readonly name: string;
+  readonly virtualHosts: readonly VirtualHostConfig[];
+  readonly headers: HeaderMutations;
+  readonly ignorePortInHost: boolean;
+}
+
+export interface VirtualHostConfig {
+  readonly name: string;
+  /** Lower-case: exact names, `*.suffix`, `prefix.*`, `*`. */
+  readonly domains: readonly string[];
+  readonly routes: readonly RouteConfig[];
+  readonly headers: HeaderMutations;
+  readonly requireTls: "none" | "externalOnly" | "all";
+  readonly retryPolicy: RetryPolicyConfig | null;
+  readonly metadata: PropertyMessage | null;
+}
+
+export interface HeaderMutations {
+  readonly requestAdd: readonly HeaderMutation[];
+  readonly requestRemove: readonly string[];
+  readonly responseAdd: readonly HeaderMutation[];
+  readonly responseRemove: readonly string[];
+}
+export interface HeaderMutation {
+  readonly name: string;
+  readonly value: Format;
+  readonly action: "append" | "addIfAbsent" | "overwrite" | "overwriteIfExists";
+  readonly keepEmptyValue: boolean;
+}
+
+export interface RouteConfig {
+  readonly name: string;
+  readonly match: RouteMatchConfig;
+  readonly action: RouteActionConfig;
+  readonly headers: HeaderMutations;
+  readonly metadata: PropertyMessage | null;
+  /** Body buffer limit of this route, or -1. */
+  readonly perRequestBufferBytes: number;
+}
+
+export interface RouteMatchConfig {
+  readonly path:
+    | { readonly kind: "prefix"; readonly prefix: string }
+    | { readonly kind: "path"; readonly path: string }
+    | { readonly kind: "pathSeparatedPrefix"; readonly prefix: string }
+    | { readonly kind: "regex"; readonly regex: string };
+  readonly caseSensitive: boolean;
+  readonly headers: readonly HeaderMatchConfig[];
+  readonly queryParameters: readonly QueryMatchConfig[];
+}
+
+export type StringMatchConfig =
+  | { readonly kind: "exact" | "prefix" | "suffix" | "contains"; readonly value: string; readonly ignoreCase: boolean }
+  | { readonly kind: "regex"; readonly regex: string };
+export interface HeaderMatchConfig {
+  readonly name: string;
+  readonly match:
+    | { readonly kind: "string"; readonly string: StringMatchConfig }
+    | { readonly kind: "range"; readonly start: number; readonly end: number }
+    | { readonly kind: "present"; readonly present: boolean };
+  readonly invert: boolean;
+  readonly treatMissingAsEmpty: boolean;
+}
+export interface QueryMatchConfig {
+  readonly name: string;
+  /** null = present. */
+  readonly match: StringMatchConfig | null;
+}
+
+export type RouteActionConfig = ForwardActionConfig | RedirectActionConfig | DirectResponseConfig;
+export interface ForwardActionConfig {
+  readonly kind: "route";
+  /** One entry with weight 1 for a plain `cluster`. */
+  readonly clusters: readonly WeightedClusterConfig[];
+  readonly totalWeight: number;
+  readonly prefixRewrite: string | null;
+  readonly regexRewrite: { readonly regex: string; readonly substitution: string } | null;
+  readonly hostRewriteLiteral: string | null;
+  /** 0 = none. Envoy's default 15 s is filled in. */
+  readonly timeoutMs: number;
+  /** -1 = the connection manager's stream_idle_timeout; 0 = none. */
+  readonly idleTimeoutMs: number;
+  readonly retryPolicy: RetryPolicyConfig | null;
+  /** Status when the cluster is unknown. */
+  readonly clusterNotFoundStatus: number;
+}
+export interface WeightedClusterConfig {
+  readonly cluster: string;
+  readonly weight: number;
+  readonly headers: HeaderMutations;
+}
+export interface RedirectActionConfig {
+  readonly kind: "redirect";
+  readonly status: number;
+  readonly scheme: string | null;
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly path: string | null;
+  readonly prefixRewrite: string | null;
+  readonly regexRewrite: { readonly regex: string; readonly substitution: string } | null;
+  readonly stripQuery: boolean;
+}
+export interface DirectResponseConfig {
+  readonly kind: "directResponse";
+  readonly status: number;
+  readonly body: Uint8Array;
+}
+
+/** Words of Envoy's `retry_on`. */
+export const RETRY_ON = [
+  "5xx",
+  "gateway-error",
+  "reset",
+  "reset-before-request",
+  "connect-failure",
+  "retriable-4xx",
+  "refused-stream",
+  "retriable-status-codes",
+  "retriable-headers",
+  "envoy-ratelimited",
+] as const;
+export type RetryOn = (typeof RETRY_ON)[number];
+
+export interface RetryPolicyConfig {
+  readonly on: readonly RetryOn[];
+  readonly retryCount: number;
+  /** 0 = none. */
+  readonly perTryTimeoutMs: number;
+  readonly retriableStatusCodes: readonly number[];
+  readonly backoffBaseMs: number;
+  readonly backoffMaxMs: number;
+}
+
+export interface ClusterConfig {
+  readonly name: string;
+  readonly altStatName: string;
+  readonly type: "static" | "strictDns" | "logicalDns";
+  readonly lbPolicy: "roundRobin" | "leastRequest" | "random";
+  /** LEAST_REQUEST choice count. */
+  readonly choiceCount: number;
+  readonly connectTimeoutMs: number;
+  readonly endpoints: readonly EndpointConfig[];
+  readonly dnsRefreshMs: number;
+  readonly dnsFamily: "auto" | "v4only" | "v6only" | "v4preferred" | "all";
+  readonly respectDnsTtl: boolean;
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  /** 0 = unlimited. */
+  readonly maxRequestsPerConnection: number;
+  readonly perConnectionBufferBytes: number;
+  readonly idleTimeoutMs: number;
+  readonly maxHeadersBytes: number;
+  readonly maxHeadersCount: number;
+  readonly tls: UpstreamTlsConfig | null;
+  readonly metadata: PropertyMessage | null;
+}
+
+export interface EndpointConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly hostname: string;
+  readonly weight: number;
+  readonly locality: PropertyMessage | null;
+  readonly metadata: PropertyMessage | null;
+}
+
+export interface UpstreamTlsConfig {
+  readonly sni: string;
+  readonly autoHostSni: boolean;
+  /** PEM, or null: the peer is not verified (as in Envoy without validation_context). */
+  readonly trustedCa: string | null;
+  readonly certificates: readonly CertificatePair[];
+  readonly subjectAltNames: readonly { readonly sanType: string; readonly match: StringMatchConfig }[];
+  readonly certificateHashes: readonly string[];
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  readonly alpn: readonly string[];
+  readonly ciphers: string;
+}

@@ -1,0 +1,70 @@
+/**
+ * Everything that crosses between main and a silo. `SiloBoot` is the worker's `workerData`; the rest
+ * are plain messages on the worker's own port, except the control calls, which go by comlink over
+ * `controlPort` (see SiloControl).
+ */
+import type { MessagePort } from "node:worker_threads";
+import type { LogComponent, LogLevel } from "../base/log.ts";
+import type { GranaryConfig } from "../config/types.ts";
+
+export interface SiloBoot {
+  readonly index: number;
+  readonly concurrency: number;
+  /** Module bytes are left out (empty); the compiled modules are in `modules`. */
+  readonly config: GranaryConfig;
+  readonly modules: readonly { readonly sha256: string; readonly module: WebAssembly.Module }[];
+  /** Metric region of every silo, by index; this silo writes `metricRegions[index]` only. */
+  readonly metricRegions: readonly SharedArrayBuffer[];
+  readonly log: {
+    readonly level: LogLevel;
+    readonly components: readonly (readonly [LogComponent, LogLevel])[];
+    readonly format: string;
+  };
+  /** Transport of each listener, by index. */
+  readonly transports: readonly TransportName[];
+  /** How this silo gets its connections for `codec` listeners. */
+  readonly dispatch: "fd" | "reusePort" | "shared";
+  /** Port a listener really has (port 0 resolved by main), by listener index. */
+  readonly ports: readonly number[];
+  readonly controlPort: MessagePort;
+  /** One Int32 the silo increments every 500 ms: the supervisor's heartbeat. */
+  readonly heartbeat: SharedArrayBuffer;
+  readonly version: string;
+}
+
+export type TransportName = "codec" | "uws";
+
+/** main -> silo on the worker's port. */
+export type ToSilo =
+  /** The silo now owns `fd` (a duplicate made for it). */
+  | { readonly kind: "connection"; readonly listener: number; readonly fd: number };
+
+/** silo -> main on the worker's port. */
+export type FromSilo =
+  | { readonly kind: "ready"; readonly failures: readonly string[] }
+  | { readonly kind: "connectionClosed"; readonly listener: number }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** Offered by the silo through comlink on `controlPort`. */
+export interface SiloControl {
+  /** Answers from now on carry `connection: close`; reusePort listeners close. */
+  drain(): void;
+  /** Ends: closes what is left after at most `graceMs`; resolves when nothing is open. */
+  stop(graceMs: number): Promise<void>;
+  setLogLevel(level: LogLevel): void;
+  setComponentLogLevel(component: LogComponent, level: LogLevel): void;
+  clusters(): readonly ClusterReport[];
+  memory(): { readonly heapUsed: number; readonly heapTotal: number; readonly external: number };
+  reopenLogs(): void;
+}
+
+export interface ClusterReport {
+  readonly name: string;
+  readonly endpoints: readonly {
+    readonly address: string;
+    readonly hostname: string;
+    readonly healthy: boolean;
+    readonly weight: number;
+    readonly stats: Readonly<Record<string, number>>;
+  }[];
+}

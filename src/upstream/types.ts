@@ -1,0 +1,104 @@
+/**
+ * What the router (src/silo) and the upstream side say to each other. One UpstreamRequest is one
+ * attempt; retries make a new one.
+ */
+import type { HeaderMap } from "../http/header-map.ts";
+import type { TlsInfo } from "../net/types.ts";
+import type { BodyChunk } from "../shm/body-chunk.ts";
+import type { ClusterConfig } from "../config/types.ts";
+
+/** Why an attempt ended without a complete response. Keys into PROXY_ERRORS by `RESET_ERRORS`. */
+export type UpstreamResetReason =
+  | "connectFailure"
+  | "connectTimeout"
+  | "connectionTermination"
+  | "overflow"
+  | "noHealthyUpstream"
+  | "protocolError"
+  | "localReset";
+
+export interface EndpointInfo {
+  /** `ip:port` or `[ip]:port`. */
+  readonly address: string;
+  readonly ip: string;
+  readonly port: number;
+  readonly hostname: string;
+}
+
+export interface UpstreamConnectionInfo {
+  readonly endpoint: EndpointInfo;
+  readonly localAddress: string;
+  readonly tls: TlsInfo | null;
+  /** Milliseconds from the request for a connection to having one. */
+  readonly poolReadyMs: number;
+}
+
+/** Implemented by the router; one object per attempt. Called on the silo's thread, never from
+ * inside a call of UpstreamRequest's own methods (a reset found at once is reported in the next turn
+ * of the event loop or by the return of `start`). */
+export interface UpstreamEvents {
+  /** The request has a connection; called before any byte of it is written. */
+  onConnectionReady(info: UpstreamConnectionInfo): void;
+  /** 100, 102, 103...; never 101. */
+  onInformational(headers: HeaderMap): void;
+  onResponseHeaders(headers: HeaderMap, endStream: boolean): void;
+  /** The callee retains the chunk if it keeps it. */
+  onResponseData(chunk: BodyChunk, endStream: boolean): void;
+  onResponseTrailers(trailers: HeaderMap): void;
+  onUpstreamReset(reason: UpstreamResetReason, detail: string): void;
+  /** The request direction has more than the high watermark pending / is drained again. */
+  onRequestHighWatermark(): void;
+  onRequestLowWatermark(): void;
+}
+
+export interface UpstreamRequest {
+  /** Sends the request head. `headers` holds pseudo-headers and no hop-by-hop headers; framing is
+   * content-length where that header is present, else chunked unless `endStream`. */
+  sendHeaders(headers: HeaderMap, endStream: boolean): void;
+  sendData(chunk: BodyChunk, endStream: boolean): void;
+  sendTrailers(trailers: HeaderMap): void;
+  /** Stops and restarts reading the response (downstream is slow). Counted: n pauses, n resumes. */
+  pauseResponse(): void;
+  resumeResponse(): void;
+  /** Gives up the attempt: no further event. The connection is closed unless the exchange is over. */
+  reset(): void;
+}
+
+/** Chooses among endpoints: what a load balancer may look at. */
+export interface LoadBalancerContext {
+  /** Endpoints tried before, by address, to be avoided where others exist. Empty on first attempts. */
+  readonly triedAddresses: readonly string[];
+}
+
+export interface Cluster {
+  readonly config: ClusterConfig;
+  /** Endpoints known now. */
+  readonly endpointCount: number;
+  /**
+   * Starts one attempt: picks an endpoint, gets a connection from its pool (or waits for one).
+   * Returns null and sets nothing when no endpoint is there (`noHealthyUpstream`) or a circuit
+   * breaker is open; `lastFailure` says which.
+   */
+  request(events: UpstreamEvents, context: LoadBalancerContext): UpstreamRequest | null;
+  readonly lastFailure: UpstreamResetReason;
+  /** Retry circuit breaker: false when `max_retries` are running. Release after the retry ended. */
+  acquireRetry(): boolean;
+  releaseRetry(): void;
+  /** Rows of `/clusters` for this silo: [endpoint address, stat, value]. */
+  describe(): readonly EndpointStats[];
+}
+
+export interface EndpointStats {
+  readonly endpoint: EndpointInfo;
+  readonly healthy: boolean;
+  readonly weight: number;
+  readonly stats: Readonly<Record<string, number>>;
+}
+
+export interface ClusterSet {
+  get(name: string): Cluster | null;
+  all(): readonly Cluster[];
+  /** Closes idle connections now and busy ones when their exchange ends. */
+  drain(): void;
+  close(): void;
+}

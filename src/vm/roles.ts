@@ -1,0 +1,100 @@
+/**
+ * What a VM needs of the thread it lives on, cut into roles. The silo implements one small class per
+ * role; hostcall bodies know nothing else of the proxy. All calls are synchronous, on the VM's
+ * thread, and never throw. Source: Proxy-Wasm ABI, section 3.
+ */
+import type { PropertyValue } from "../config/types.ts";
+import type { HeaderMap } from "../http/header-map.ts";
+
+/** Header maps of one stream. Map ids 0-3 (ABI 4.4); 4-7 belong to callouts. */
+export interface HeaderHost {
+  /** The map to read, or null when it is not available in the present phase. */
+  readable(mapType: number): HeaderMap | null;
+  /** The map to change, or null when it may not be changed now. May create trailers (ABI 3.5). */
+  writable(mapType: number): HeaderMap | null;
+  /** A guest changed the map (map 0: the cached route is dropped). */
+  changed(mapType: number): void;
+}
+
+/** Body buffers of one stream. Buffer ids 0, 1 (HTTP); 2, 3 (TCP). */
+export interface BufferHost {
+  /** Readable bytes, or -1 when the buffer is not available now. */
+  size(bufferType: number): number;
+  /** Copies `[start, start+length)` to `target` at `at`; the range lies inside the buffer. */
+  copyTo(bufferType: number, start: number, length: number, target: Uint8Array, at: number): void;
+  /** Replaces `[start, start+length)` by `data` (which the callee keeps). False: not writable now. */
+  splice(bufferType: number, start: number, length: number, data: Uint8Array): boolean;
+}
+
+export interface LocalReply {
+  readonly status: number;
+  readonly details: string;
+  readonly body: Uint8Array;
+  readonly headers: readonly (readonly [string, string])[];
+  /** -1 = not given. */
+  readonly grpcStatus: number;
+}
+
+/** Effects on a stream. The VM calls these after the guest has returned, never inside a callback. */
+export interface StreamHost {
+  continueRequest(): void;
+  continueResponse(): void;
+  /** Resets the HTTP stream (details `wasm_close_stream`). */
+  closeStream(): void;
+  sendLocalReply(reply: LocalReply): void;
+  /** The VM of this stream failed: answer by the plugin's policy (ABI 5.8). */
+  failStream(): void;
+  clearRouteCache(): void;
+}
+
+/** Attributes of one stream (ABI 3.3); `plugin_*` are answered by the VM itself. */
+export interface PropertyHost {
+  /** `undefined` = NotFound; `null` = a value that cannot be serialised (SerializationFailure). */
+  property(path: readonly string[]): PropertyValue | null | undefined;
+  /** Stores filter state `wasm.<name>`; false when there is no stream. */
+  setProperty(name: string, value: Uint8Array): boolean;
+}
+
+/** Metrics that plugins define. Ids are the ABI's (kind in the low two bits). */
+export interface MetricHost {
+  /** Returns a slot handle >= 0, or -1 when the cap is reached. kind: 0 counter, 1 gauge, 2 histogram. */
+  define(kind: number, name: string): number;
+  /** Adds to a counter or gauge. */
+  add(handle: number, offset: bigint): void;
+  set(handle: number, value: bigint): void;
+  observe(handle: number, value: bigint): void;
+  /** The process total. */
+  read(handle: number): bigint;
+}
+
+/** Lines that guests log, already decoded. level 0..5 (ABI 4.2). */
+export interface LogHost {
+  log(level: number, message: string): void;
+  /** Present threshold, 0..6. */
+  level(): number;
+}
+
+/** Timers of root contexts. */
+export interface TimerHost {
+  /** Calls `run` once after `delayMs`; returns the cancel function. */
+  after(delayMs: number, run: () => void): () => void;
+  wallNs(): bigint;
+  monotonicNs(): bigint;
+}
+
+/** What one stream gives its contexts. The same object serves every plugin of the stream's chain. */
+export interface StreamRoles {
+  readonly headers: HeaderHost;
+  readonly buffers: BufferHost;
+  readonly stream: StreamHost;
+  readonly properties: PropertyHost;
+}
+
+/** What the thread gives every VM. */
+export interface ThreadRoles {
+  readonly metrics: MetricHost;
+  readonly log: LogHost;
+  readonly timers: TimerHost;
+  /** Attributes that need no stream: `xds.node`, `node`, `listener_direction`... */
+  readonly rootProperties: PropertyHost;
+}

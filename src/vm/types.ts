@@ -1,0 +1,64 @@
+/**
+ * What the silo sees of the plugins on its thread: one PluginHost per thread, one Plugin per plugin
+ * configuration, one StreamContext per stream and plugin. Statuses are already converted by the
+ * rules of ABI 2.5; deferred actions (ABI 2.1) have run when a callback method returns.
+ */
+import type { GranaryConfig, PluginConfig } from "../config/types.ts";
+import type { StreamRoles, ThreadRoles } from "./roles.ts";
+
+/** ABI 2.4, after conversion: 2 never occurs. */
+export const HEADERS_STATUS = {
+  continue: 0,
+  stopIteration: 1,
+  stopAllAndBuffer: 3,
+  stopAllAndWatermark: 4,
+} as const;
+export const DATA_STATUS = {
+  continue: 0,
+  stopAndBuffer: 1,
+  stopAndWatermark: 2,
+  stopNoBuffer: 3,
+} as const;
+export const TRAILERS_STATUS = { continue: 0, stop: 1 } as const;
+
+export interface StreamContext {
+  /** `count` includes pseudo-headers. Returns a HEADERS_STATUS. */
+  onRequestHeaders(count: number, endStream: boolean): number;
+  /** `size`: readable bytes now. Returns a DATA_STATUS. */
+  onRequestBody(size: number, endStream: boolean): number;
+  onRequestTrailers(count: number): number;
+  onResponseHeaders(count: number, endStream: boolean): number;
+  onResponseBody(size: number, endStream: boolean): number;
+  onResponseTrailers(count: number): number;
+  /** proxy_on_log. Creates the guest context first if no callback ever ran (ABI 2.9). */
+  onLog(): void;
+  /** proxy_on_done, then proxy_on_delete; the context is dead afterwards. */
+  onDestroy(): void;
+}
+
+export interface Plugin {
+  readonly config: PluginConfig;
+  /**
+   * A context for one stream. Null: the VM failed and the policy is "open", the filter is left out.
+   * When it failed and the policy is "closed", the context answers by failing the stream
+   * (`roles.stream.failStream()`, status stopAllAndWatermark) at its first request callback.
+   */
+  createStream(roles: StreamRoles): StreamContext | null;
+}
+
+export interface PluginHost {
+  /** Starts VMs and root contexts of every wasm filter of `config` (ABI 5.2 step 3). Returns one
+   * message per plugin that failed to start; the plugin then acts by its policy. */
+  start(): readonly string[];
+  plugin(config: PluginConfig): Plugin;
+  /** proxy_on_done / delete on roots; after `graceMs` at most everything is dropped. */
+  stop(graceMs: number): void;
+  readonly vmCount: number;
+}
+
+export type CreatePluginHost = (options: {
+  readonly config: GranaryConfig;
+  /** Compiled code by sha256. */
+  readonly modules: ReadonlyMap<string, WebAssembly.Module>;
+  readonly roles: ThreadRoles;
+}) => PluginHost;
