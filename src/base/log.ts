@@ -6,7 +6,15 @@ import { writeSync } from "node:fs";
 import { threadId } from "node:worker_threads";
 import { systemClock } from "./clock.ts";
 
-export const LOG_LEVELS = ["trace", "debug", "info", "warning", "error", "critical", "off"] as const;
+export const LOG_LEVELS = [
+  "trace",
+  "debug",
+  "info",
+  "warning",
+  "error",
+  "critical",
+  "off",
+] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Components that `--component-log-level` and `/logging` name. */

@@ -27,10 +27,23 @@ export interface SiloBoot {
   /** Port a listener really has (port 0 resolved by main), by listener index. */
   readonly ports: readonly number[];
   readonly controlPort: MessagePort;
-  /** One Int32 the silo increments every 500 ms: the supervisor's heartbeat. */
+  /** Two Int32 that the silo writes and the supervisor reads; see SILO_WORDS. */
   readonly heartbeat: SharedArrayBuffer;
   readonly version: string;
 }
+
+/** Indexes into the Int32Array over `SiloBoot.heartbeat`. Writer: the silo, by Atomics. */
+export const SILO_WORDS = {
+  /** Incremented every 500 ms: the supervisor's heartbeat. */
+  pulse: 0,
+  /**
+   * Incremented by one for every "connection" message, just BEFORE the silo opens the descriptor.
+   * When the silo dies, main owns the descriptors of the messages that were not counted: it gives
+   * them to another silo. Counting late would close a descriptor twice.
+   */
+  adopted: 1,
+  count: 2,
+} as const;
 
 export type TransportName = "codec" | "uws";
 

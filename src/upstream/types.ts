@@ -6,6 +6,7 @@ import type { HeaderMap } from "../http/header-map.ts";
 import type { TlsInfo } from "../net/types.ts";
 import type { BodyChunk } from "../shm/body-chunk.ts";
 import type { ClusterConfig } from "../config/types.ts";
+import type { ClusterStats } from "./stats.ts";
 
 /** Why an attempt ended without a complete response. Keys into PROXY_ERRORS by `RESET_ERRORS`. */
 export type UpstreamResetReason =
@@ -33,11 +34,19 @@ export interface UpstreamConnectionInfo {
   readonly poolReadyMs: number;
 }
 
-/** Implemented by the router; one object per attempt. Called on the silo's thread, never from
- * inside a call of UpstreamRequest's own methods (a reset found at once is reported in the next turn
- * of the event loop or by the return of `start`). */
+/**
+ * Implemented by the router; one object per attempt. Called on the silo's thread, never from inside
+ * `Cluster.request()` or a method of UpstreamRequest (what is found there is reported when the
+ * caller's stack has unwound), with one exception: `onConnectionReady` runs inside `sendHeaders()`
+ * when a connection is there already. After `onUpstreamReset`, the event that ends the stream, or
+ * `reset()` no further event comes.
+ */
 export interface UpstreamEvents {
-  /** The request has a connection; called before any byte of it is written. */
+  /**
+   * The request has a connection; called once, before any byte of it is written: inside
+   * `sendHeaders()` when the pool had an idle connection, else when one is made or becomes free.
+   * `reset()` may be called from it.
+   */
   onConnectionReady(info: UpstreamConnectionInfo): void;
   /** 100, 102, 103...; never 101. */
   onInformational(headers: HeaderMap): void;
@@ -51,17 +60,29 @@ export interface UpstreamEvents {
   onRequestLowWatermark(): void;
 }
 
+/**
+ * The sending side of one attempt. What is sent before there is a connection is kept (chunks are
+ * retained) and counts towards the high watermark. Every method is harmless once the attempt is over.
+ */
 export interface UpstreamRequest {
-  /** Sends the request head. `headers` holds pseudo-headers and no hop-by-hop headers; framing is
-   * content-length where that header is present, else chunked unless `endStream`. */
+  /**
+   * Sends the request head; called first, right after `Cluster.request()`. `headers` holds
+   * pseudo-headers and no hop-by-hop headers, and is read only during the call; framing is
+   * content-length where that header is present, else chunked unless `endStream`. A body that does
+   * not match its content-length ends the attempt as `protocolError`, because the upstream would
+   * take the difference for another request.
+   */
   sendHeaders(headers: HeaderMap, endStream: boolean): void;
   sendData(chunk: BodyChunk, endStream: boolean): void;
   sendTrailers(trailers: HeaderMap): void;
   /** Stops and restarts reading the response (downstream is slow). Counted: n pauses, n resumes. */
   pauseResponse(): void;
   resumeResponse(): void;
-  /** Gives up the attempt: no further event. The connection is closed unless the exchange is over. */
-  reset(): void;
+  /**
+   * Gives up the attempt: no further event. The connection is closed unless the exchange is over or
+   * nothing was written. `cause` "timeout" counts in the endpoint's `rq_timeout`.
+   */
+  reset(cause?: "timeout"): void;
 }
 
 /** Chooses among endpoints: what a load balancer may look at. */
@@ -72,6 +93,8 @@ export interface LoadBalancerContext {
 
 export interface Cluster {
   readonly config: ClusterConfig;
+  /** Handles of `cluster.<name>.*`. The router counts responses, times, timeouts and retries. */
+  readonly stats: ClusterStats;
   /** Endpoints known now. */
   readonly endpointCount: number;
   /**
@@ -98,6 +121,8 @@ export interface EndpointStats {
 export interface ClusterSet {
   get(name: string): Cluster | null;
   all(): readonly Cluster[];
+  /** Resolves when each cluster has its first answer from DNS, good or bad. Start-up only. */
+  readonly ready: Promise<void>;
   /** Closes idle connections now and busy ones when their exchange ends. */
   drain(): void;
   close(): void;

@@ -1,0 +1,350 @@
+/**
+ * Every host function of the Proxy-Wasm ABI as data: what a guest may import from `env`. Link
+ * lists, capability stubs, body types and the reference page derive from these rows. A row whose
+ * group has no body answers Unimplemented. Sources: ABI 3.1 (signatures), 3.16 (Higress), 1.2
+ * (versions).
+ */
+import type { HostcallSpec } from "./hostcall-types.ts";
+
+export const HOSTCALLS = {
+  proxy_log: {
+    since: "0.1.0",
+    group: "log",
+    params: [["level", "logLevel"], ["message", "bytes"]],
+    statuses: ["ok", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_get_log_level: {
+    since: "0.2.1",
+    group: "log",
+    params: [["level", "outU32"]],
+    statuses: ["ok", "invalidMemoryAccess"],
+  },
+  proxy_get_current_time_nanoseconds: {
+    since: "0.1.0",
+    group: "time",
+    params: [["time", "outU64"]],
+    statuses: ["ok", "invalidMemoryAccess"],
+  },
+  proxy_set_tick_period_milliseconds: {
+    since: "0.1.0",
+    group: "time",
+    params: [["period_ms", "u32"]],
+    statuses: ["ok", "badArgument"],
+  },
+  proxy_get_configuration: {
+    since: "0.1.0",
+    group: "config",
+    params: [["value", "outBytes"]],
+    statuses: ["ok", "invalidMemoryAccess"],
+  },
+  proxy_get_property: {
+    since: "0.1.0",
+    group: "properties",
+    params: [["path", "bytes"], ["value", "outBytes"]],
+    statuses: [
+      "ok",
+      "notFound",
+      "serializationFailure",
+      "internalFailure",
+      "invalidMemoryAccess",
+    ],
+  },
+  proxy_set_property: {
+    since: "0.1.0",
+    group: "properties",
+    params: [["path", "bytes"], ["value", "bytes"]],
+    statuses: ["ok", "notFound", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_get_buffer_bytes: {
+    since: "0.1.0",
+    group: "buffers",
+    params: [
+      ["type", "bufferType"],
+      ["start", "u32"],
+      ["length_max", "u32"],
+      ["value", "outBytes"],
+    ],
+    statuses: ["ok", "notFound", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_get_buffer_status: {
+    since: "0.1.0",
+    group: "buffers",
+    params: [["type", "bufferType"], ["length", "outU32"], ["flags", "outU32"]],
+    statuses: ["ok", "notFound", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_set_buffer_bytes: {
+    since: "0.1.0",
+    group: "buffers",
+    params: [["type", "bufferType"], ["start", "u32"], ["length", "u32"], ["data", "bytes"]],
+    statuses: ["ok", "notFound", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_get_header_map_pairs: {
+    since: "0.1.0",
+    group: "headers",
+    params: [["map", "mapType"], ["pairs", "outBytes"]],
+    statuses: ["ok", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_set_header_map_pairs: {
+    since: "0.1.0",
+    group: "headers",
+    params: [["map", "mapType"], ["pairs", "pairs"]],
+    statuses: ["ok", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_get_header_map_size: {
+    since: "0.1.0",
+    group: "headers",
+    params: [["map", "mapType"], ["size", "outU32"]],
+    statuses: ["ok", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_get_header_map_value: {
+    since: "0.1.0",
+    group: "headers",
+    params: [["map", "mapType"], ["key", "bytes"], ["value", "outBytes"]],
+    statuses: ["ok", "notFound", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_add_header_map_value: {
+    since: "0.1.0",
+    group: "headers",
+    params: [["map", "mapType"], ["key", "bytes"], ["value", "bytes"]],
+    statuses: ["ok", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_replace_header_map_value: {
+    since: "0.1.0",
+    group: "headers",
+    params: [["map", "mapType"], ["key", "bytes"], ["value", "bytes"]],
+    statuses: ["ok", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_remove_header_map_value: {
+    since: "0.1.0",
+    group: "headers",
+    params: [["map", "mapType"], ["key", "bytes"]],
+    statuses: ["ok", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_continue_stream: {
+    since: "0.2.0",
+    group: "stream",
+    params: [["type", "streamType"]],
+    statuses: ["ok", "badArgument"],
+  },
+  proxy_close_stream: {
+    since: "0.2.0",
+    group: "stream",
+    params: [["type", "streamType"]],
+    statuses: ["ok", "badArgument"],
+  },
+  proxy_continue_request: {
+    since: "0.1.0",
+    group: "stream",
+    params: [],
+    statuses: ["ok"],
+  },
+  proxy_continue_response: {
+    since: "0.1.0",
+    group: "stream",
+    params: [],
+    statuses: ["ok"],
+  },
+  proxy_clear_route_cache: {
+    since: "0.1.0",
+    group: "stream",
+    params: [],
+    statuses: ["ok"],
+  },
+  proxy_send_local_response: {
+    since: "0.1.0",
+    group: "localReply",
+    params: [
+      ["status", "u32"],
+      ["details", "bytes"],
+      ["body", "bytes"],
+      ["headers", "pairs"],
+      ["grpc_status", "i32"],
+    ],
+    statuses: ["ok", "invalidMemoryAccess"],
+  },
+  proxy_http_call: {
+    since: "0.1.0",
+    group: "callout",
+    params: [
+      ["upstream", "bytes"],
+      ["headers", "pairs"],
+      ["body", "bytes"],
+      ["trailers", "pairs"],
+      ["timeout_ms", "i32"],
+      ["call_id", "outU32"],
+    ],
+    statuses: ["ok", "badArgument", "internalFailure", "invalidMemoryAccess"],
+  },
+  proxy_grpc_call: {
+    since: "0.1.0",
+    group: "grpc",
+    params: [
+      ["upstream", "bytes"],
+      ["service", "bytes"],
+      ["method", "bytes"],
+      ["metadata", "pairs"],
+      ["message", "bytes"],
+      ["timeout_ms", "i32"],
+      ["call_id", "outU32"],
+    ],
+    statuses: ["ok", "badArgument", "parseFailure", "internalFailure", "invalidMemoryAccess"],
+  },
+  proxy_grpc_stream: {
+    since: "0.1.0",
+    group: "grpc",
+    params: [
+      ["upstream", "bytes"],
+      ["service", "bytes"],
+      ["method", "bytes"],
+      ["metadata", "pairs"],
+      ["stream_id", "outU32"],
+    ],
+    statuses: ["ok", "badArgument", "parseFailure", "internalFailure", "invalidMemoryAccess"],
+  },
+  proxy_grpc_send: {
+    since: "0.1.0",
+    group: "grpc",
+    params: [["stream_id", "u32"], ["message", "bytes"], ["end_stream", "bool"]],
+    statuses: ["ok", "notFound", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_grpc_cancel: {
+    since: "0.1.0",
+    group: "grpc",
+    params: [["id", "u32"]],
+    statuses: ["ok", "notFound", "badArgument"],
+  },
+  proxy_grpc_close: {
+    since: "0.1.0",
+    group: "grpc",
+    params: [["id", "u32"]],
+    statuses: ["ok", "notFound", "badArgument"],
+  },
+  proxy_get_status: {
+    since: "0.1.0",
+    group: "callout",
+    params: [["code", "outU32"], ["message", "outBytes"]],
+    statuses: ["ok", "invalidMemoryAccess"],
+  },
+  proxy_set_shared_data: {
+    since: "0.1.0",
+    group: "sharedData",
+    params: [["key", "bytes"], ["value", "bytes"], ["cas", "u32"]],
+    statuses: ["ok", "casMismatch", "invalidMemoryAccess"],
+  },
+  proxy_get_shared_data: {
+    since: "0.1.0",
+    group: "sharedData",
+    params: [["key", "bytes"], ["value", "outBytes"], ["cas", "outU32"]],
+    statuses: ["ok", "notFound", "invalidMemoryAccess"],
+  },
+  proxy_register_shared_queue: {
+    since: "0.1.0",
+    group: "sharedQueue",
+    params: [["name", "bytes"], ["queue_id", "outU32"]],
+    statuses: ["ok", "invalidMemoryAccess"],
+  },
+  proxy_resolve_shared_queue: {
+    since: "0.1.0",
+    group: "sharedQueue",
+    params: [["vm_id", "bytes"], ["name", "bytes"], ["queue_id", "outU32"]],
+    statuses: ["ok", "notFound", "invalidMemoryAccess"],
+  },
+  proxy_enqueue_shared_queue: {
+    since: "0.1.0",
+    group: "sharedQueue",
+    params: [["queue_id", "u32"], ["data", "bytes"]],
+    statuses: ["ok", "notFound", "invalidMemoryAccess"],
+  },
+  proxy_dequeue_shared_queue: {
+    since: "0.1.0",
+    group: "sharedQueue",
+    params: [["queue_id", "u32"], ["data", "outBytes"]],
+    statuses: ["ok", "notFound", "empty", "invalidMemoryAccess"],
+  },
+  proxy_define_metric: {
+    since: "0.1.0",
+    group: "metrics",
+    params: [["type", "metricType"], ["name", "bytes"], ["metric_id", "outU32"]],
+    statuses: ["ok", "badArgument", "internalFailure", "invalidMemoryAccess"],
+  },
+  proxy_increment_metric: {
+    since: "0.1.0",
+    group: "metrics",
+    params: [["metric_id", "u32"], ["offset", "i64"]],
+    statuses: ["ok", "notFound", "badArgument"],
+  },
+  proxy_record_metric: {
+    since: "0.1.0",
+    group: "metrics",
+    params: [["metric_id", "u32"], ["value", "u64"]],
+    statuses: ["ok", "notFound"],
+  },
+  proxy_get_metric: {
+    since: "0.1.0",
+    group: "metrics",
+    params: [["metric_id", "u32"], ["value", "outU64"]],
+    statuses: ["ok", "notFound", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_set_effective_context: {
+    since: "0.1.0",
+    group: "context",
+    params: [["context_id", "u32"]],
+    statuses: ["ok", "badArgument"],
+  },
+  proxy_done: {
+    since: "0.1.0",
+    group: "context",
+    params: [],
+    statuses: ["ok", "notFound"],
+  },
+  proxy_call_foreign_function: {
+    since: "0.1.0",
+    group: "foreign",
+    params: [["name", "bytes"], ["arguments", "bytes"], ["result", "outBytes"]],
+    statuses: ["ok", "notFound", "invalidMemoryAccess"],
+  },
+  envoy_resolve_dns: {
+    since: "envoy",
+    group: "dns",
+    params: [["name", "bytes"], ["token", "outU32"]],
+    statuses: ["ok", "badArgument", "internalFailure", "invalidMemoryAccess"],
+  },
+  proxy_redis_init: {
+    since: "0.2.100",
+    group: "higress",
+    params: [
+      ["service", "bytes"],
+      ["user", "bytes"],
+      ["password", "bytes"],
+      ["timeout_ms", "u32"],
+    ],
+    statuses: ["ok", "badArgument", "internalFailure", "invalidMemoryAccess"],
+  },
+  proxy_redis_call: {
+    since: "0.2.100",
+    group: "higress",
+    params: [["service", "bytes"], ["query", "bytes"], ["token", "outU32"]],
+    statuses: ["ok", "badArgument", "internalFailure", "invalidMemoryAccess"],
+  },
+  proxy_get_upstream_hosts: {
+    since: "0.2.100",
+    group: "higress",
+    params: [["hosts", "outBytes"]],
+    statuses: ["ok", "notFound", "invalidMemoryAccess"],
+  },
+  proxy_set_upstream_override_host: {
+    since: "0.2.100",
+    group: "higress",
+    params: [["address", "bytes"]],
+    statuses: ["ok", "notFound", "badArgument", "invalidMemoryAccess"],
+  },
+  proxy_inject_encoded_data_to_filter_chain: {
+    since: "0.2.100",
+    group: "higress",
+    params: [["data", "bytes"], ["end_stream", "bool"]],
+    statuses: ["ok", "badArgument", "invalidMemoryAccess"],
+  },
+} as const satisfies Record<`proxy_${string}` | `envoy_${string}`, HostcallSpec>;
+
+export type HostcallName = keyof typeof HOSTCALLS;
+export const HOSTCALL_NAMES = Object.keys(HOSTCALLS) as HostcallName[];

@@ -1,0 +1,130 @@
+/** The HTTP connection manager: limits, timeouts, headers, and its chain of HTTP filters. */
+import { LIMITS } from "../base/limits.ts";
+import { RouterSchema } from "../gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import { WasmSchema } from "../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.ts";
+import type {
+  HttpConnectionManager,
+  HttpFilter,
+} from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { HttpConnectionManager_ServerHeaderTransformation as ServerHeader } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { compileAccessLogs } from "./compile-access-log.ts";
+import { compileRoutes } from "./compile-routes.ts";
+import type { ListenerOfPlugin } from "./compile-wasm.ts";
+import { compileWasm } from "./compile-wasm.ts";
+import type { Place } from "./place.ts";
+import { durationMs, unpack, wireText } from "./place.ts";
+import { isMessage } from "./protobuf.ts";
+import type { HttpConnectionManagerConfig, HttpFilterConfig } from "./types.ts";
+
+/** Envoy's defaults, in milliseconds. */
+const DEFAULT_MS = {
+  idle: 3_600_000,
+  streamIdle: 300_000,
+  drain: 5_000,
+  delayedClose: 1_000,
+} as const;
+const SERVER_NAME = "granary";
+const SERVER_HEADER: Readonly<Record<number, HttpConnectionManagerConfig["serverHeader"]>> = {
+  [ServerHeader.OVERWRITE]: "overwrite",
+  [ServerHeader.APPEND_IF_ABSENT]: "appendIfAbsent",
+  [ServerHeader.PASS_THROUGH]: "passThrough",
+};
+
+/** `place` is that of the typed_config. Null after a problem. */
+export function compileHcm(
+  message: HttpConnectionManager,
+  listener: ListenerOfPlugin,
+  place: Place,
+): HttpConnectionManagerConfig | null {
+  const common = message.commonHttpProtocolOptions;
+  const httpFilters = compileFilters(message.httpFilters, listener, place.child("http_filters"));
+  const accessLogs = compileAccessLogs(message.accessLog, place.child("access_log"));
+  if (message.httpProtocolOptions?.allowAbsoluteUrl === false) {
+    const at = place.child("http_protocol_options").child("allow_absolute_url");
+    at.problem("allow_absolute_url: false is not implemented by Granary", "remove it");
+  }
+  const { routeSpecifier } = message;
+  if (routeSpecifier.case !== "routeConfig") return null;
+  const routes = compileRoutes(routeSpecifier.value, place.child("route_config"));
+  return {
+    statPrefix: message.statPrefix,
+    serverName: message.serverName === "" ? SERVER_NAME : wireText(message.serverName),
+    serverHeader: SERVER_HEADER[message.serverHeaderTransformation] ?? "overwrite",
+    useRemoteAddress: message.useRemoteAddress ?? false,
+    xffNumTrustedHops: message.xffNumTrustedHops,
+    skipXffAppend: message.skipXffAppend,
+    generateRequestId: message.generateRequestId ?? true,
+    preserveExternalRequestId: message.preserveExternalRequestId,
+    alwaysSetRequestIdInResponse: message.alwaysSetRequestIdInResponse,
+    idleTimeoutMs: durationMs(common?.idleTimeout, DEFAULT_MS.idle),
+    maxConnectionDurationMs: durationMs(common?.maxConnectionDuration, 0),
+    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
+    streamIdleTimeoutMs: durationMs(message.streamIdleTimeout, DEFAULT_MS.streamIdle),
+    requestTimeoutMs: durationMs(message.requestTimeout, 0),
+    requestHeadersTimeoutMs: durationMs(message.requestHeadersTimeout, 0),
+    drainTimeoutMs: durationMs(message.drainTimeout, DEFAULT_MS.drain),
+    delayedCloseTimeoutMs: durationMs(message.delayedCloseTimeout, DEFAULT_MS.delayedClose),
+    maxRequestHeadersBytes: (message.maxRequestHeadersKb ?? LIMITS.requestHeadKibDefault) * 1024,
+    maxHeadersCount: common?.maxHeadersCount ?? LIMITS.headersCountDefault,
+    accept10: message.httpProtocolOptions?.acceptHttp10 ?? false,
+    httpFilters,
+    accessLogs,
+    routes,
+    normalizePath: message.normalizePath ?? false,
+    mergeSlashes: message.mergeSlashes,
+    via: wireText(message.via),
+  };
+}
+
+/** The filters that are not disabled, in order; the last one must be the router. */
+function compileFilters(
+  filters: readonly HttpFilter[],
+  listener: ListenerOfPlugin,
+  place: Place,
+): HttpFilterConfig[] {
+  const made: HttpFilterConfig[] = [];
+  let routers = 0;
+  const active = filters.map((filter, i) => ({ filter, at: place.item(i) }));
+  const enabled = active.filter(({ filter }) => !filter.disabled);
+  enabled.forEach(({ filter, at }, i) => {
+    const compiled = compileFilter(filter, listener, at.child("typed_config"));
+    const last = i === enabled.length - 1;
+    if (compiled?.kind === "router") {
+      routers++;
+      if (!last) at.problem("the router must be the last HTTP filter", "move it to the end");
+    } else if (last && compiled !== null) {
+      at.problem("the last HTTP filter must be the router", "add envoy.filters.http.router after it");
+    }
+    if (compiled !== null) made.push(compiled);
+  });
+  if (enabled.length === 0 && routers === 0) {
+    place.problem("there is no router among the HTTP filters", "add envoy.filters.http.router");
+  }
+  return made;
+}
+
+function compileFilter(
+  filter: HttpFilter,
+  listener: ListenerOfPlugin,
+  place: Place,
+): HttpFilterConfig | null {
+  const { configType, name } = filter;
+  if (configType.case === undefined) {
+    place.problem("typed_config is required", 'add typed_config with "@type"');
+    return null;
+  }
+  const message = configType.case === "typedConfig" ? unpack(configType.value) : null;
+  if (isMessage(message, RouterSchema)) {
+    if (message.dynamicStats === false) {
+      const at = place.child("dynamic_stats");
+      at.problem("dynamic_stats: false is not implemented by Granary", "remove it");
+    }
+    return { kind: "router", name, suppressEnvoyHeaders: message.suppressEnvoyHeaders };
+  }
+  if (isMessage(message, WasmSchema)) return compileWasm(message, name, listener, place);
+  if (message !== null) {
+    const hint = "use envoy.extensions.filters.http.wasm.v3.Wasm or ...router.v3.Router";
+    place.problem(`the HTTP filter ${message.$typeName} is not implemented by Granary`, hint);
+  }
+  return null;
+}

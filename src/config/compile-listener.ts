@@ -1,0 +1,133 @@
+/** Listeners: address, one filter chain, its connection manager and TLS. */
+import { isIP } from "node:net";
+import { LIMITS } from "../base/limits.ts";
+import type { Address } from "../gen/envoy/config/core/v3/address_pb.ts";
+import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.ts";
+import type { Listener } from "../gen/envoy/config/listener/v3/listener_pb.ts";
+import { HttpConnectionManagerSchema } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { compileHcm } from "./compile-hcm.ts";
+import { propertyOrNull } from "./compile-property.ts";
+import { compileDownstreamTls } from "./compile-tls.ts";
+import type { ListenerOfPlugin } from "./compile-wasm.ts";
+import type { Place } from "./place.ts";
+import { unpack } from "./place.ts";
+import { isMessage } from "./protobuf.ts";
+import type {
+  FilterChainConfig,
+  HttpConnectionManagerConfig,
+  ListenerConfig,
+  SocketAddress,
+} from "./types.ts";
+
+/** Backlog where `tcp_backlog_size` is not set: Node's and libuv's own. */
+const BACKLOG_DEFAULT = 511;
+
+/** All listeners; those with problems are left out. */
+export function compileListeners(listeners: readonly Listener[], place: Place): ListenerConfig[] {
+  const names = new Set<string>();
+  const made: ListenerConfig[] = [];
+  listeners.forEach((listener, i) => {
+    const at = place.item(i);
+    if (listener.name !== "" && names.has(listener.name)) {
+      const text = `there are two listeners "${listener.name}"`;
+      at.child("name").problem(text, "rename one of them");
+    }
+    names.add(listener.name);
+    const compiled = compileListener(listener, i, at);
+    if (compiled !== null) made.push(compiled);
+  });
+  return made;
+}
+
+function compileListener(message: Listener, index: number, place: Place): ListenerConfig | null {
+  const address = compileAddress(message.address, place.child("address"));
+  const plugin: ListenerOfPlugin = {
+    trafficDirection: message.trafficDirection,
+    metadata: message.metadata,
+  };
+  const filterChain = compileChains(message, plugin, place);
+  if (address === null || filterChain === null) return null;
+  return {
+    name: message.name === "" ? `listener_${index}` : message.name,
+    address,
+    trafficDirection: message.trafficDirection,
+    metadata: propertyOrNull(message.metadata),
+    perConnectionBufferBytes: message.perConnectionBufferLimitBytes ?? LIMITS.bufferBytesDefault,
+    backlog: message.tcpBacklogSize ?? BACKLOG_DEFAULT,
+    filterChain,
+  };
+}
+
+/** An address to listen on: an IP literal and a port. Null after a problem. */
+export function compileAddress(message: Address | undefined, place: Place): SocketAddress | null {
+  if (message === undefined) {
+    place.problem("address is required", "add address.socket_address");
+    return null;
+  }
+  const { address } = message;
+  if (address.case !== "socketAddress") return null;
+  const { address: host, portSpecifier } = address.value;
+  if (portSpecifier.case !== "portValue") return null;
+  if (isIP(host) === 0) {
+    const hint = "write an IPv4 or IPv6 address without brackets, such as 0.0.0.0 or ::";
+    place.child("socket_address").child("address").problem(`"${host}" is not an IP address`, hint);
+    return null;
+  }
+  return { host, port: portSpecifier.value };
+}
+
+function compileChains(
+  message: Listener,
+  listener: ListenerOfPlugin,
+  place: Place,
+): FilterChainConfig | null {
+  const chains = message.filterChains.map((chain, i) => ({
+    chain,
+    at: place.child("filter_chains").item(i),
+  }));
+  if (message.defaultFilterChain !== undefined) {
+    chains.push({ chain: message.defaultFilterChain, at: place.child("default_filter_chain") });
+  }
+  if (chains.length === 0) {
+    place.child("filter_chains").problem("a filter chain is required", "add one to filter_chains");
+  }
+  const made = chains.map(({ chain, at }, i) => {
+    if (i > 0) {
+      const text = "more than one filter chain is not implemented by Granary";
+      at.problem(text, "keep one filter chain a listener");
+    }
+    return compileChain(chain, listener, at);
+  });
+  return made[0] ?? null;
+}
+
+function compileChain(
+  chain: FilterChain,
+  listener: ListenerOfPlugin,
+  place: Place,
+): FilterChainConfig | null {
+  const tls = compileDownstreamTls(chain.transportSocket, place.child("transport_socket"));
+  const at = place.child("filters");
+  if (chain.filters.length === 0) {
+    at.problem("a network filter is required", "add an HttpConnectionManager");
+  }
+  const managers = chain.filters.map((filter, i): HttpConnectionManagerConfig | null => {
+    const where = at.item(i).child("typed_config");
+    const { configType } = filter;
+    if (configType.case === undefined) {
+      where.problem("typed_config is required", 'add typed_config with "@type"');
+      return null;
+    }
+    const message = configType.case === "typedConfig" ? unpack(configType.value) : null;
+    if (message === null) return null;
+    if (isMessage(message, HttpConnectionManagerSchema)) {
+      if (i > 0) where.problem("a second network filter is not implemented", "keep one");
+      return compileHcm(message, listener, where);
+    }
+    const text = `the network filter ${message.$typeName} is not implemented by Granary`;
+    where.problem(text, "use HttpConnectionManager");
+    return null;
+  });
+  const http = managers[0] ?? null;
+  return http === null ? null : { name: chain.name, tls, http };
+}

@@ -1,0 +1,46 @@
+/** DataSource (a file, bytes or text in place, an environment variable) to bytes. */
+import type { DataSource } from "../gen/envoy/config/core/v3/base_pb.ts";
+import type { Place } from "./place.ts";
+
+/** Content and, for messages, where it came from. */
+export interface SourceBytes {
+  readonly bytes: Uint8Array;
+  readonly origin: string;
+}
+
+/** Null after a problem has been reported. `sizeMax` is in bytes. */
+export function readSource(
+  source: DataSource,
+  place: Place,
+  sizeMax?: number,
+): SourceBytes | null {
+  const { specifier } = source;
+  switch (specifier.case) {
+    case "filename": {
+      const bytes = place.child("filename").readFile(specifier.value, sizeMax);
+      return bytes === null ? null : { bytes, origin: specifier.value };
+    }
+    case "inlineBytes":
+      return { bytes: specifier.value, origin: "inline" };
+    case "inlineString":
+      return { bytes: new Uint8Array(Buffer.from(specifier.value)), origin: "inline" };
+    case "environmentVariable": {
+      const value = process.env[specifier.value];
+      if (value !== undefined) {
+        return { bytes: new Uint8Array(Buffer.from(value)), origin: specifier.value };
+      }
+      const variable = `the environment variable "${specifier.value}"`;
+      place.child("environment_variable").problem(`${variable} is not set`, "set it or use filename");
+      return null;
+    }
+    default:
+      place.problem("no content", "set filename, inline_string or inline_bytes");
+      return null;
+  }
+}
+
+/** The content as UTF-8 text. */
+export function readSourceText(source: DataSource, place: Place): string | null {
+  const read = readSource(source, place);
+  return read === null ? null : Buffer.from(read.bytes).toString("utf8");
+}

@@ -1,0 +1,204 @@
+/**
+ * The Wasm filter: code, VM and plugin identity, configuration bytes, failure policy.
+ * Source: Proxy-Wasm ABI reference 5.1 (keys), 5.8 (failure), 5.10 (configuration model).
+ */
+import { createHash } from "node:crypto";
+import { LIMITS } from "../base/limits.ts";
+import type { Metadata } from "../gen/envoy/config/core/v3/base_pb.ts";
+import type { Wasm } from "../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.ts";
+import type {
+  EnvironmentVariables,
+  PluginConfig as PluginMessage,
+  VmConfig as VmMessage,
+} from "../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
+import {
+  FailurePolicy as FailureEnum,
+  PluginConfigSchema,
+} from "../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
+import { propertyMessage } from "./compile-property.ts";
+import { readSource } from "./compile-source.ts";
+import type { Place } from "./place.ts";
+import { durationMs, unpack } from "./place.ts";
+import type { Any } from "./protobuf.ts";
+import {
+  BytesValueSchema,
+  clone,
+  isMessage,
+  StringValueSchema,
+  StructSchema,
+  toBinary,
+  toJson,
+} from "./protobuf.ts";
+import type { FailurePolicy, PluginConfig, VmConfig, WasmFilterConfig } from "./types.ts";
+
+/** What a plugin sees of the listener it is in; part of its identity. */
+export interface ListenerOfPlugin {
+  readonly trafficDirection: number;
+  readonly metadata: Metadata | undefined;
+}
+
+/** All of them run on the engine of Node. */
+const RUNTIMES = ["", ...["v8", "wasmtime", "wamr"].map((name) => `envoy.wasm.runtime.${name}`)];
+/** `\0asm`, version 1: a core module, not a component. */
+const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
+const RELOAD_BASE_INTERVAL_MS = 1_000;
+
+/** `place` is that of the typed_config. Null after a problem has been reported. */
+export function compileWasm(
+  message: Wasm,
+  name: string,
+  listener: ListenerOfPlugin,
+  place: Place,
+): WasmFilterConfig | null {
+  const at = place.child("config");
+  if (message.config === undefined) {
+    at.problem("config is required", "add config with vm_config");
+    return null;
+  }
+  const plugin = compilePlugin(message.config, listener, at);
+  return plugin === null ? null : { kind: "wasm", name, plugin };
+}
+
+function compilePlugin(
+  message: PluginMessage,
+  listener: ListenerOfPlugin,
+  place: Place,
+): PluginConfig | null {
+  const configuration = configurationBytes(message.configuration);
+  const failurePolicy = compileFailure(message, place);
+  if (message.vm.case !== "vmConfig") {
+    place.child("vm_config").problem("vm_config is required", "add vm_config with code");
+    return null;
+  }
+  const vm = compileVm(message.vm.value, place.child("vm_config"));
+  if (vm === null) return null;
+  const allowed = Object.keys(message.capabilityRestrictionConfig?.allowedCapabilities ?? {});
+  const reload = message.reloadConfig?.backoff?.baseInterval;
+  return {
+    name: message.name,
+    rootId: message.rootId,
+    vm,
+    configuration,
+    failurePolicy,
+    reloadBaseIntervalMs: durationMs(reload, RELOAD_BASE_INTERVAL_MS),
+    allowOnHeadersStopIteration: message.allowOnHeadersStopIteration ?? false,
+    allowedCapabilities: allowed.length === 0 ? null : allowed,
+    pluginKey: pluginKey(message, configuration, listener),
+    trafficDirection: listener.trafficDirection,
+    listenerMetadata: listener.metadata === undefined ? null : propertyMessage(listener.metadata),
+  };
+}
+
+function compileFailure(message: PluginMessage, place: Place): FailurePolicy {
+  if (message.failOpen && message.failurePolicy !== FailureEnum.UNSPECIFIED) {
+    place
+      .child("fail_open")
+      .problem("fail_open and failure_policy are both set", "keep failure_policy, remove fail_open");
+  }
+  switch (message.failurePolicy) {
+    case FailureEnum.FAIL_RELOAD:
+      return "reload";
+    case FailureEnum.FAIL_OPEN:
+      return "open";
+    default:
+      return message.failOpen ? "open" : "closed";
+  }
+}
+
+function compileVm(message: VmMessage, place: Place): VmConfig | null {
+  if (!RUNTIMES.includes(message.runtime)) {
+    const hint = "write envoy.wasm.runtime.v8 or leave it out";
+    place.child("runtime").problem(`the runtime "${message.runtime}" is not implemented`, hint);
+  }
+  const configuration = configurationBytes(message.configuration);
+  const variables = message.environmentVariables;
+  const at = place.child("environment_variables");
+  const environment = variables === undefined ? [] : compileEnvironment(variables, at);
+  const codeSha256 = compileCode(message, place.child("code"));
+  if (codeSha256 === null) return null;
+  const code = place.context.modules.get(codeSha256)?.bytes ?? new Uint8Array(0);
+  const vmKey = keyOf([Buffer.from(message.vmId), configuration, code]);
+  return { vmId: message.vmId, vmKey, codeSha256, configuration, environment };
+}
+
+/** Loads and checks the code; returns its sha256 or null. */
+function compileCode(message: VmMessage, place: Place): string | null {
+  const specifier = message.code?.specifier;
+  if (specifier?.case !== "local") {
+    if (specifier?.case === undefined) {
+      place.problem("code is required", "add code.local.filename with the name of the .wasm file");
+    }
+    return null;
+  }
+  const at = place.child("local");
+  const source = readSource(specifier.value, at, LIMITS.moduleBytes);
+  if (source === null) return null;
+  const { bytes, origin } = source;
+  const field = at.child(origin === "inline" ? "inline_bytes" : "filename");
+  if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
+    const hint = "name a .wasm file (a core module, not a component and not text)";
+    field.problem(`"${origin}" is not a WebAssembly module`, hint);
+    return null;
+  }
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const known = place.context.modules.has(sha256);
+  const wrongs = place.context.checkModule(bytes);
+  if (wrongs.length > 0) field.problem(`"${origin}": ${wrongs.join("; ")}`);
+  if (!known) place.context.modules.set(sha256, { sha256, origin, bytes });
+  return sha256;
+}
+
+function compileEnvironment(
+  variables: EnvironmentVariables,
+  place: Place,
+): (readonly [string, string])[] {
+  const pairs: (readonly [string, string])[] = [];
+  variables.hostEnvKeys.forEach((key, i) => {
+    if (Object.hasOwn(variables.keyValues, key)) {
+      const message = `"${key}" is also in key_values`;
+      place.child("host_env_keys").item(i).problem(message, "keep one of the two");
+    }
+    const value = process.env[key];
+    if (value !== undefined) pairs.push([key, value]);
+  });
+  pairs.push(...Object.entries(variables.keyValues));
+  return pairs;
+}
+
+/** The value rule of ABI 5.10: strings and bytes bare, Struct as JSON, anything else encoded. */
+function configurationBytes(any: Any | undefined): Uint8Array {
+  const message = unpack(any);
+  if (isMessage(message, StringValueSchema)) return new Uint8Array(Buffer.from(message.value));
+  if (isMessage(message, BytesValueSchema)) return message.value;
+  if (isMessage(message, StructSchema)) {
+    return new Uint8Array(Buffer.from(JSON.stringify(toJson(StructSchema, message))));
+  }
+  return any?.value ?? new Uint8Array(0);
+}
+
+/** Everything that makes two plugins differ, the VM apart. */
+function pluginKey(
+  message: PluginMessage,
+  configuration: Uint8Array,
+  listener: ListenerOfPlugin,
+): string {
+  const bare = clone(PluginConfigSchema, message);
+  bare.vm = { case: undefined };
+  const metadata = listener.metadata === undefined ? [] : [propertyMessage(listener.metadata).encoded];
+  const extra = Buffer.concat([
+    toBinary(PluginConfigSchema, bare),
+    Buffer.from(`|${listener.trafficDirection}|`),
+    ...metadata,
+  ]);
+  return keyOf([Buffer.from(message.rootId), configuration, extra]);
+}
+
+/** SHA-256 (hex) over the parts, joined by two pipe characters. */
+function keyOf(parts: readonly Uint8Array[]): string {
+  const hash = createHash("sha256");
+  parts.forEach((part, i) => {
+    if (i > 0) hash.update("||");
+    hash.update(part);
+  });
+  return hash.digest("hex");
+}

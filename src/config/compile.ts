@@ -1,0 +1,45 @@
+/** Third pass: the whole bootstrap message to the structures of `types.ts`. */
+import type { Bootstrap } from "../gen/envoy/config/bootstrap/v3/bootstrap_pb.ts";
+import { NodeSchema } from "../gen/envoy/config/core/v3/base_pb.ts";
+import { accessLogOfPath, compileAccessLogs } from "./compile-access-log.ts";
+import { compileClusters } from "./compile-cluster.ts";
+import { compileAddress, compileListeners } from "./compile-listener.ts";
+import { propertyMessage } from "./compile-property.ts";
+import { Place } from "./place.ts";
+import type { CompileContext } from "./place.ts";
+import { create } from "./protobuf.ts";
+import type { AdminConfig, GranaryConfig } from "./types.ts";
+
+/** Always gives a result; what is wrong goes to `context.problems`. */
+export function compileBootstrap(
+  bootstrap: Bootstrap,
+  bootstrapJson: string,
+  context: Omit<CompileContext, "clusterNames" | "modules">,
+): GranaryConfig {
+  const resources = bootstrap.staticResources;
+  const modules = new Map();
+  const clusterNames = new Set(resources?.clusters.map((cluster) => cluster.name));
+  const root = new Place({ ...context, modules, clusterNames }, "");
+  const at = root.child("static_resources");
+  const node = bootstrap.node ?? create(NodeSchema);
+  const clusters = compileClusters(resources?.clusters ?? [], at.child("clusters"));
+  const listeners = compileListeners(resources?.listeners ?? [], at.child("listeners"));
+  return {
+    node: { id: node.id, cluster: node.cluster, property: propertyMessage(node) },
+    admin: compileAdmin(bootstrap, root.child("admin")),
+    listeners,
+    clusters,
+    modules: [...modules.values()],
+    bootstrapJson,
+  };
+}
+
+/** Null without `admin.address`: nothing listens then (as in Envoy). */
+function compileAdmin({ admin }: Bootstrap, place: Place): AdminConfig | null {
+  if (admin === undefined) return null;
+  const accessLogs = compileAccessLogs(admin.accessLog, place.child("access_log"));
+  if (admin.accessLogPath !== "") accessLogs.push(accessLogOfPath(admin.accessLogPath));
+  if (admin.address === undefined) return null;
+  const address = compileAddress(admin.address, place.child("address"));
+  return address === null ? null : { address, accessLogs };
+}

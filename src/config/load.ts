@@ -1,0 +1,124 @@
+/**
+ * The way of a configuration: text -> YAML nodes -> proto JSON with positions (`read-tree.ts`) ->
+ * message -> rules (`check-message.ts`) -> frozen structures (`compile.ts`). Nothing throws: every
+ * problem of all passes comes back at once. Thread: main.
+ */
+import { LIMITS } from "../base/limits.ts";
+import type { Bootstrap } from "../gen/envoy/config/bootstrap/v3/bootstrap_pb.ts";
+import { BootstrapSchema } from "../gen/envoy/config/bootstrap/v3/bootstrap_pb.ts";
+import { checkMessage } from "./check-message.ts";
+import { compileBootstrap } from "./compile.ts";
+import { mergeMessages } from "./merge.ts";
+import type { ConfigProblem } from "./problems.ts";
+import { ProblemList, sortProblems } from "./problems.ts";
+import type { JsonObject } from "./protobuf.ts";
+import { create, fromJson, reflect, registry } from "./protobuf.ts";
+import { TreeReader } from "./read-tree.ts";
+import { redact } from "./redact.ts";
+import type { GranaryConfig } from "./types.ts";
+import { LineCounter, parseDocument } from "./yaml.ts";
+
+export type { ConfigProblem } from "./problems.ts";
+export { formatProblems } from "./problems.ts";
+
+export interface LoadOptions {
+  /** The bootstrap, YAML or JSON. */
+  readonly text: string;
+  /** Its file name, for messages. */
+  readonly origin: string;
+  /** Where relative file names start; Envoy and we: the working directory. */
+  readonly baseDir?: string;
+  /** Text of `--config-yaml`, merged over `text`. */
+  readonly overlay?: string;
+  /** What is wrong with Wasm code (marker, imports): one sentence each, none = fine. */
+  readonly checkModule: (bytes: Uint8Array) => readonly string[];
+}
+
+export interface LoadResult {
+  /** Deeply frozen; null when there are problems. */
+  readonly config: GranaryConfig | null;
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly ConfigProblem[];
+}
+
+export const OVERLAY_ORIGIN = "--config-yaml";
+
+export function loadConfig(options: LoadOptions): LoadResult {
+  const problems = new ProblemList(options.origin);
+  const base = readText({ text: options.text, origin: options.origin }, null, problems);
+  let json = base;
+  if (options.overlay !== undefined) {
+    const source = { text: options.overlay, origin: OVERLAY_ORIGIN };
+    const over = readText(source, base ?? {}, problems);
+    json = over === null ? base : mergeMessages(base ?? {}, over, BootstrapSchema);
+  }
+  const config = json === null ? null : fromTree(json, options, problems);
+  return {
+    config: problems.problems.length > 0 || config === null ? null : deepFreeze(config),
+    problems: sortProblems(problems.problems),
+    warnings: sortProblems(problems.warnings),
+  };
+}
+
+function fromTree(
+  json: JsonObject,
+  options: LoadOptions,
+  problems: ProblemList,
+): GranaryConfig | null {
+  const bootstrap = decode(json, problems);
+  if (bootstrap === null) return null;
+  checkMessage(reflect(BootstrapSchema, bootstrap), "", problems);
+  const { checkModule, baseDir = process.cwd() } = options;
+  const text = JSON.stringify(redact(json));
+  return compileBootstrap(bootstrap, text, { problems, baseDir, checkModule });
+}
+
+function decode(json: JsonObject, problems: ProblemList): Bootstrap | null {
+  try {
+    return Object.keys(json).length === 0
+      ? create(BootstrapSchema)
+      : fromJson(BootstrapSchema, json, { registry });
+  } catch (error) {
+    // The first pass leaves nothing that protobuf refuses; should it, the reason is not lost.
+    problems.add("", error instanceof Error ? error.message : String(error));
+    return null;
+  }
+}
+
+/** Proto JSON of one text, or null when it is no YAML at all. */
+function readText(
+  source: { readonly text: string; readonly origin: string },
+  base: JsonObject | null,
+  problems: ProblemList,
+): JsonObject | null {
+  const { text, origin } = source;
+  if (text.length > LIMITS.configBytes) {
+    problems.add("", `the configuration has ${text.length} characters`, "split or shorten it");
+    return null;
+  }
+  const lines = new LineCounter();
+  try {
+    // Duplicate keys are found by the reader, which knows their path.
+    const options = { lineCounter: lines, prettyErrors: false, uniqueKeys: false };
+    const document = parseDocument(text, options);
+    for (const error of document.errors) {
+      const { line, col } = lines.linePos(error.pos[0]);
+      const position = { origin, line: Math.max(1, line), column: Math.max(1, col) };
+      problems.addAt("", position, { message: error.message, hint: "correct the YAML" });
+    }
+    if (document.errors.length > 0) return null;
+    return new TreeReader({ document, lines, origin, base }, problems).readRoot(BootstrapSchema);
+  } catch (error) {
+    // The YAML parser recurses: text nested thousands deep ends its stack.
+    const reason = error instanceof RangeError ? "nested too deep" : String(error);
+    problems.addAt("", { origin, line: 1, column: 1 }, { message: reason, hint: "write it flatter" });
+    return null;
+  }
+}
+
+/** Freezes objects and arrays all the way down; bytes cannot be frozen. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+}

@@ -1,0 +1,225 @@
+/**
+ * The built-in metrics as rows: kind, help and unit of each, under Envoy's names. The rows of clusters
+ * stand beside the code that counts them, in `src/upstream/stats.ts`. Rows are what typed handles,
+ * Prometheus' help texts and the generated list of metrics are made from.
+ */
+import { type HandlesOf, handlesOf, type MetricRow, type MetricRows, type MetricUnit } from "./handles.ts";
+import type { MetricScope } from "./types.ts";
+
+interface Row<Kind extends MetricRow["kind"]> {
+  readonly kind: Kind;
+  readonly help: string;
+  readonly unit: MetricUnit;
+}
+const counter = (help: string, unit: MetricUnit = "count"): Row<"counter"> => ({
+  kind: "counter",
+  help,
+  unit,
+});
+const gauge = (help: string, unit: MetricUnit = "count"): Row<"gauge"> => ({
+  kind: "gauge",
+  help,
+  unit,
+});
+const histogram = (help: string, unit: MetricUnit): Row<"histogram"> => ({
+  kind: "histogram",
+  help,
+  unit,
+});
+
+/** `http.<stat_prefix>.<row>`. Source: Envoy, HTTP connection manager statistics. */
+export const HTTP_STATS = {
+  downstream_cx_total: counter("Connections accepted"),
+  downstream_cx_active: gauge("Connections open"),
+  downstream_cx_http1_total: counter("HTTP/1.1 connections accepted"),
+  downstream_cx_http1_active: gauge("HTTP/1.1 connections open"),
+  downstream_cx_http2_total: counter("HTTP/2 connections accepted"),
+  downstream_cx_http2_active: gauge("HTTP/2 connections open"),
+  downstream_cx_ssl_total: counter("TLS connections accepted"),
+  downstream_cx_ssl_active: gauge("TLS connections open"),
+  downstream_cx_destroy: counter("Connections closed"),
+  downstream_cx_destroy_local: counter("Connections closed by this side"),
+  downstream_cx_destroy_remote: counter("Connections closed by the client"),
+  downstream_cx_destroy_active_rq: counter("Connections closed with a request running"),
+  downstream_cx_destroy_local_active_rq: counter(
+    "Connections closed by this side with a request running",
+  ),
+  downstream_cx_destroy_remote_active_rq: counter(
+    "Connections closed by the client with a request running",
+  ),
+  downstream_cx_idle_timeout: counter("Connections closed because they were idle for too long"),
+  downstream_cx_max_duration_reached: counter("Connections closed because of their age"),
+  downstream_cx_max_requests_reached: counter("Connections closed after their last request"),
+  downstream_cx_protocol_error: counter("Connections that received malformed bytes"),
+  downstream_cx_rx_bytes_total: counter("Bytes received", "bytes"),
+  downstream_cx_tx_bytes_total: counter("Bytes sent", "bytes"),
+  downstream_cx_length_ms: histogram("Life of a connection, in milliseconds", "milliseconds"),
+  downstream_cx_drain_close: counter("Connections closed because of draining"),
+  downstream_flow_control_paused_reading_total: counter("Times reading from a client was paused"),
+  downstream_flow_control_resumed_reading_total: counter("Times reading from a client went on"),
+  downstream_rq_total: counter("Requests received"),
+  downstream_rq_active: gauge("Requests running"),
+  downstream_rq_http1_total: counter("HTTP/1.1 requests received"),
+  downstream_rq_http2_total: counter("HTTP/2 requests received"),
+  downstream_rq_1xx: counter("Answers with status 1xx"),
+  downstream_rq_2xx: counter("Answers with status 2xx"),
+  downstream_rq_3xx: counter("Answers with status 3xx"),
+  downstream_rq_4xx: counter("Answers with status 4xx"),
+  downstream_rq_5xx: counter("Answers with status 5xx"),
+  downstream_rq_completed: counter("Requests answered"),
+  downstream_rq_rx_reset: counter("Requests reset by the client"),
+  downstream_rq_tx_reset: counter("Requests reset by this side"),
+  downstream_rq_timeout: counter("Requests that did not arrive in time"),
+  downstream_rq_header_timeout: counter("Requests whose head did not arrive in time"),
+  downstream_rq_idle_timeout: counter("Requests closed because nothing moved for too long"),
+  downstream_rq_too_large: counter("Requests answered 413 because of their size"),
+  downstream_rq_non_relative_path: counter("Requests with a path that does not begin with a slash"),
+  downstream_rq_response_before_rq_complete: counter("Answers sent before the request had ended"),
+  downstream_rq_time: histogram(
+    "Time from a request to the end of its answer, in milliseconds",
+    "milliseconds",
+  ),
+  no_route: counter("Requests without a matching route"),
+  no_cluster: counter("Requests to a cluster that does not exist"),
+  rq_direct_response: counter("Requests answered by the route itself"),
+  rq_redirect: counter("Requests answered by a redirect"),
+  rq_total: counter("Requests that reached the router"),
+  rq_reset_after_downstream_response_started: counter("Requests reset after their answer began"),
+  rs_too_large: counter("Answers too large for a buffer"),
+} as const satisfies MetricRows;
+
+/** `listener.<address>.<row>`. Source: Envoy, listener statistics. */
+export const LISTENER_STATS = {
+  downstream_cx_total: counter("Connections accepted"),
+  downstream_cx_active: gauge("Connections open"),
+  downstream_cx_destroy: counter("Connections closed"),
+  downstream_cx_length_ms: histogram("Life of a connection, in milliseconds", "milliseconds"),
+  "ssl.handshake": counter("TLS handshakes completed"),
+  "ssl.connection_error": counter("TLS connections that failed"),
+} as const satisfies MetricRows;
+
+/** `listener.<address>.http.<stat_prefix>.<row>`. */
+export const LISTENER_HTTP_STATS = {
+  downstream_rq_completed: counter("Requests answered"),
+  downstream_rq_1xx: counter("Answers with status 1xx"),
+  downstream_rq_2xx: counter("Answers with status 2xx"),
+  downstream_rq_3xx: counter("Answers with status 3xx"),
+  downstream_rq_4xx: counter("Answers with status 4xx"),
+  downstream_rq_5xx: counter("Answers with status 5xx"),
+} as const satisfies MetricRows;
+
+/** `server.<row>`, written by main. Source: Envoy, server statistics. */
+export const SERVER_STATS = {
+  live: gauge("1 while the server accepts requests", "boolean"),
+  state: gauge("0 live, 1 draining, 2 pre-initialising, 3 initialising"),
+  uptime: gauge("Time since the start, in seconds", "seconds"),
+  concurrency: gauge("Silos"),
+  memory_allocated: gauge("Heap in use, in bytes", "bytes"),
+  memory_heap_size: gauge("Heap reserved, in bytes", "bytes"),
+  memory_physical_size: gauge("Resident memory of the process, in bytes", "bytes"),
+  total_connections: gauge("Connections open on all listeners"),
+  days_until_first_cert_expiring: gauge("Days until the first certificate expires", "days"),
+  initialization_time_ms: histogram("Time to start, in milliseconds", "milliseconds"),
+} as const satisfies MetricRows;
+
+/** `listener_manager.<row>`, written by main. */
+export const LISTENER_MANAGER_STATS = {
+  listener_added: counter("Listeners added"),
+  listener_create_success: counter("Listeners that every silo took"),
+  total_listeners_active: gauge("Listeners that accept connections"),
+  total_listeners_draining: gauge("Listeners that drain"),
+  workers_started: gauge("1 when every silo has started", "boolean"),
+} as const satisfies MetricRows;
+
+/** `cluster_manager.<row>`, written by main. */
+export const CLUSTER_MANAGER_STATS = {
+  cluster_added: counter("Clusters added"),
+  active_clusters: gauge("Clusters ready for requests"),
+  warming_clusters: gauge("Clusters not ready yet"),
+} as const satisfies MetricRows;
+
+/** `wasm.envoy.wasm.runtime.<engine>.<row>`: VMs. */
+export const WASM_RUNTIME_STATS = {
+  active: gauge("VMs alive"),
+  created: counter("VMs made"),
+} as const satisfies MetricRows;
+
+/** `wasm.<plugin>.<row>`: how the VM of a plugin was made anew. */
+export const WASM_PLUGIN_STATS = {
+  vm_reload_success: counter("VMs made anew after a failure"),
+  vm_reload_backoff: counter("Times a new VM was put off"),
+  vm_reload_failure: counter("VMs that could not be made anew"),
+} as const satisfies MetricRows;
+
+export type HttpStats = HandlesOf<typeof HTTP_STATS>;
+export type ListenerStats = HandlesOf<typeof LISTENER_STATS>;
+export type ListenerHttpStats = HandlesOf<typeof LISTENER_HTTP_STATS>;
+export type ServerStats = HandlesOf<typeof SERVER_STATS>;
+export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
+export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
+export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
+export type WasmPluginStats = HandlesOf<typeof WASM_PLUGIN_STATS>;
+
+/** As Envoy names things inside a stat: a colon would end the name in statsd. */
+export function statNamePart(text: string): string {
+  return text.replaceAll(":", "_");
+}
+
+/** @param root the thread's root scope @param statPrefix of the connection manager */
+export function httpStats(root: MetricScope, statPrefix: string): HttpStats {
+  return handlesOf(HTTP_STATS, root.scope(`http.${statNamePart(statPrefix)}`));
+}
+
+/** @param address `ip:port` or `[ip]:port`, as the listener is bound */
+export function listenerStats(root: MetricScope, address: string): ListenerStats {
+  return handlesOf(LISTENER_STATS, root.scope(`listener.${statNamePart(address)}`));
+}
+
+export function listenerHttpStats(
+  root: MetricScope,
+  address: string,
+  statPrefix: string,
+): ListenerHttpStats {
+  const prefix = `listener.${statNamePart(address)}.http.${statNamePart(statPrefix)}`;
+  return handlesOf(LISTENER_HTTP_STATS, root.scope(prefix));
+}
+
+export function serverStats(root: MetricScope): ServerStats {
+  return handlesOf(SERVER_STATS, root.scope("server"));
+}
+
+export function listenerManagerStats(root: MetricScope): ListenerManagerStats {
+  return handlesOf(LISTENER_MANAGER_STATS, root.scope("listener_manager"));
+}
+
+export function clusterManagerStats(root: MetricScope): ClusterManagerStats {
+  return handlesOf(CLUSTER_MANAGER_STATS, root.scope("cluster_manager"));
+}
+
+/** @param engine "v8" or "null" */
+export function wasmRuntimeStats(root: MetricScope, engine: string): WasmRuntimeStats {
+  return handlesOf(WASM_RUNTIME_STATS, root.scope(`wasm.envoy.wasm.runtime.${engine}`));
+}
+
+export function wasmPluginStats(root: MetricScope, pluginName: string): WasmPluginStats {
+  return handlesOf(WASM_PLUGIN_STATS, root.scope(`wasm.${statNamePart(pluginName)}`));
+}
+
+/**
+ * Ends of names whose value every silo holds whole, because it describes something the silos share or
+ * decide alike: the process' value is the largest column, not the sum.
+ */
+const SHARED_VALUE_ENDS = [
+  ".membership_total",
+  ".membership_healthy",
+  ".membership_change",
+  ".cx_open",
+  ".rq_open",
+  ".rq_pending_open",
+  ".rq_retry_open",
+] as const;
+
+/** Whether the columns of `name` are combined by their maximum. */
+export function isSharedValue(name: string): boolean {
+  return name.startsWith("cluster.") && SHARED_VALUE_ENDS.some((end) => name.endsWith(end));
+}

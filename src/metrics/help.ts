@@ -1,0 +1,48 @@
+/**
+ * Help texts by family name, from the rows of the catalogue and of other parts (clusters).
+ */
+import {
+  CLUSTER_MANAGER_STATS,
+  HTTP_STATS,
+  LISTENER_HTTP_STATS,
+  LISTENER_MANAGER_STATS,
+  LISTENER_STATS,
+  SERVER_STATS,
+  WASM_PLUGIN_STATS,
+  WASM_RUNTIME_STATS,
+} from "./catalogue.ts";
+import type { MetricRows } from "./handles.ts";
+import { extractTags } from "./tags.ts";
+
+/** Rows and the prefix of a name as it would stand in `/stats`; `x` where a tag's value stands. */
+export type HelpSource = readonly [prefix: string, rows: MetricRows];
+
+const BUILT_IN: readonly HelpSource[] = [
+  ["http.x", HTTP_STATS],
+  ["listener.0.0.0.0_0", LISTENER_STATS],
+  ["listener.0.0.0.0_0.http.x", LISTENER_HTTP_STATS],
+  ["server", SERVER_STATS],
+  ["listener_manager", LISTENER_MANAGER_STATS],
+  ["cluster_manager", CLUSTER_MANAGER_STATS],
+  ["wasm.envoy.wasm.runtime.v8", WASM_RUNTIME_STATS],
+  ["wasm.envoy.wasm.runtime.null", WASM_RUNTIME_STATS],
+  ["wasm.x", WASM_PLUGIN_STATS],
+];
+
+/**
+ * Help by family name, for `renderPrometheus`.
+ * @param more rows that live elsewhere: `["cluster.x", CLUSTER_STATS]`
+ */
+export function helpTexts(more: readonly HelpSource[]): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>();
+  for (const [prefix, rows] of [...BUILT_IN, ...more]) {
+    for (const [name, row] of Object.entries(rows)) {
+      const { family } = extractTags(`${prefix}.${name}`);
+      // The rows of one class of statuses share a family, whose help names none of them.
+      const text = /_rq_\dxx$/.test(name) ? "Answers by class of status" : row.help;
+      texts.set(family, text);
+    }
+  }
+  texts.set("cluster.upstream_rq", "Answers by status");
+  return texts;
+}

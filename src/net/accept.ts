@@ -1,0 +1,134 @@
+/**
+ * Connections from accepted sockets: by file descriptor (the acceptor's copy) or as a Node socket.
+ */
+import { Socket } from "node:net";
+import { TLSSocket, type TLSSocketOptions } from "node:tls";
+import type { BodySlab } from "../shm/body-slab.ts";
+import { ReadWindow } from "./read-window.ts";
+import { SOCKET_BUFFER_BYTES, SocketConnection } from "./socket-connection.ts";
+import { clientCertificateFault, type TlsServerContext } from "./tls-server.ts";
+import type { Connection, ConnectionEvents } from "./types.ts";
+
+export { createTlsServerContext, type TlsServerContext } from "./tls-server.ts";
+
+/** An accepted TCP connection. The descriptor or socket belongs to the Connection from here on. */
+export type AcceptedSource = { readonly fd: number } | { readonly socket: Socket };
+
+/**
+ * Takes over an accepted connection. Events follow in later turns of the event loop; with TLS, bytes
+ * follow after the handshake, and a failed handshake is an `onClose` with its error. Throws only when
+ * the descriptor is no socket. Thread: the silo that owns `slab`.
+ */
+export function acceptConnection(
+  source: AcceptedSource,
+  events: ConnectionEvents,
+  slab: BodySlab,
+  tls: TlsServerContext | null,
+): Connection {
+  if (tls !== null) return acceptTls(source, events, tls);
+  if ("fd" in source) return acceptPlain({ fd: source.fd }, events, slab);
+  const detached = detach(source.socket);
+  if (detached !== null) return acceptPlain(detached, events, slab);
+  const connection = new SocketConnection(events, null);
+  source.socket.allowHalfOpen = true;
+  source.socket.on("data", (bytes: Buffer) => connection.receive(bytes, bytes.byteLength));
+  source.socket.setNoDelay(true);
+  connection.attach(source.socket, null);
+  return connection;
+}
+
+function acceptPlain(
+  from: { fd: number } | { handle: object; server: object | null },
+  events: ConnectionEvents,
+  slab: BodySlab,
+): Connection {
+  const window = new ReadWindow(slab, "idle");
+  const connection = new SocketConnection(events, window);
+  const options = {
+    ...from,
+    allowHalfOpen: true,
+    writableHighWaterMark: SOCKET_BUFFER_BYTES,
+    onread: onread(connection, window),
+  };
+  const socket = new Socket(options);
+  if ("server" in from) (socket as unknown as SocketInside)._server = from.server;
+  socket.setNoDelay(true);
+  connection.attach(socket, null);
+  return connection;
+}
+
+/** The `onread` option: Node asks for a buffer at the start and after every read. */
+export function onread(
+  connection: SocketConnection,
+  window: ReadWindow,
+): { buffer: () => Uint8Array; callback: (length: number, buffer: Uint8Array) => boolean } {
+  let begun = false;
+  const buffer = (): Uint8Array | null => {
+    if (begun) return window.next();
+    begun = true;
+    return window.first();
+  };
+  const callback = (length: number, bytes: Uint8Array): boolean => {
+    connection.receive(bytes, length);
+    return true;
+  };
+  // Node keeps the buffer when the generator gives null, which its types do not say.
+  return { buffer: buffer as () => Uint8Array, callback };
+}
+
+/** The parts of a `net.Socket` that Node's types leave out. */
+interface SocketInside {
+  _handle: { useUserBuffer?: unknown } | null;
+  /** The server that counts this socket's end and waits for it when it closes. */
+  _server: object | null;
+}
+
+/**
+ * Rebuilds a socket that a `net.Server` made as one that reads by `onread`; Node has no such option
+ * for servers. Null when Node's inside looks different or bytes are buffered already: then the socket
+ * is used as it is.
+ */
+function detach(socket: Socket): { handle: object; server: object | null } | null {
+  const inside = socket as unknown as SocketInside;
+  const handle = inside._handle;
+  if (typeof handle?.useUserBuffer !== "function" || socket.readableLength > 0) return null;
+  const server = inside._server;
+  inside._handle = null;
+  inside._server = null;
+  return { handle, server };
+}
+
+function acceptTls(
+  source: AcceptedSource,
+  events: ConnectionEvents,
+  tls: TlsServerContext,
+): Connection {
+  const connection = new SocketConnection(events, null);
+  const raw =
+    "fd" in source
+      ? new Socket({ fd: source.fd, allowHalfOpen: true, manualStart: true } as { fd: number })
+      : source.socket;
+  raw.setNoDelay(true);
+  raw.on("error", (error) => connection.fail(error));
+  const options: TLSSocketOptions & { highWaterMark: number } = {
+    isServer: true,
+    secureContext: tls.secureContext,
+    SNICallback: tls.sniCallback,
+    requestCert: tls.clientCertificate !== "none",
+    rejectUnauthorized: false,
+    highWaterMark: SOCKET_BUFFER_BYTES,
+    ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: [...tls.alpn] }),
+  };
+  const socket = new TLSSocket(raw, options);
+  connection.attach(socket, socket);
+  connection.noteAddresses(raw);
+  socket.once("secure", () => {
+    const fault = clientCertificateFault(socket, tls);
+    if (fault !== null) {
+      socket.destroy(fault);
+      return;
+    }
+    socket.on("data", (bytes: Buffer) => connection.receive(bytes, bytes.byteLength));
+  });
+  return connection;
+}

@@ -1,0 +1,160 @@
+/**
+ * Access logs of one silo: lines are gathered and appended to the file once a second or when 64 KiB
+ * are there, as Envoy does; standard output and error get each turn's lines at once. Several silos
+ * append to one file, whole lines at a time.
+ */
+import { closeSync, openSync, writeSync } from "node:fs";
+import type { AccessLogConfig, JsonFormat } from "../config/types.ts";
+import { Logger } from "../base/log.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import { formatText, tokenValue } from "./formatter.ts";
+import type { StreamInfo } from "./stream-info.ts";
+
+const FLUSH_MS = 1000;
+const FLUSH_BYTES = 65_536;
+const log = new Logger("main");
+
+class LogSink {
+  readonly #path: string | null;
+  readonly #clock: Clock;
+  readonly #flushMs: number;
+  #fd: number;
+  #pending: string[] = [];
+  #pendingBytes = 0;
+  #timer: Timer | null = null;
+  readonly #onTimer = (): void => this.flush();
+
+  constructor(sink: AccessLogConfig["sink"], clock: Clock) {
+    this.#clock = clock;
+    this.#path = sink.kind === "file" ? sink.path : null;
+    this.#fd = sink.kind === "file" ? openSync(sink.path, "a") : sink.kind === "stdout" ? 1 : 2;
+    this.#flushMs = sink.kind === "file" ? FLUSH_MS : 1;
+  }
+
+  write(line: string): void {
+    this.#pending.push(line);
+    this.#pendingBytes += line.length;
+    if (this.#pendingBytes >= FLUSH_BYTES) this.flush();
+    else if (this.#timer === null) this.#timer = this.#clock.after(this.#flushMs, this.#onTimer);
+  }
+
+  flush(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (this.#pending.length === 0) return;
+    const bytes = Buffer.from(this.#pending.join(""), "latin1");
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    let written = 0;
+    try {
+      while (written < bytes.length) written += writeSync(this.#fd, bytes, written);
+    } catch (error) {
+      log.error(`access log ${this.#path ?? `fd ${this.#fd}`}: lines lost: ${String(error)}`);
+    }
+  }
+
+  /** After a rotation: goes on in a new file of the same name. */
+  reopen(): void {
+    if (this.#path === null) return;
+    this.flush();
+    const next = openSync(this.#path, "a");
+    closeSync(this.#fd);
+    this.#fd = next;
+  }
+}
+
+/** One sink per file for the whole silo, however many listeners log to it. */
+export class AccessLogs {
+  readonly #clock: Clock;
+  readonly #sinks = new Map<string, LogSink>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** A logger that writes one line per call to each of `configs`. Throws when a file cannot be opened. */
+  logger(configs: readonly AccessLogConfig[]): StreamLogger {
+    return new StreamLogger(configs.map((config) => ({ config, sink: this.#sinkOf(config) })));
+  }
+
+  #sinkOf(config: AccessLogConfig): LogSink {
+    const key = config.sink.kind === "file" ? `file:${config.sink.path}` : config.sink.kind;
+    const known = this.#sinks.get(key);
+    if (known !== undefined) return known;
+    const sink = new LogSink(config.sink, this.#clock);
+    this.#sinks.set(key, sink);
+    return sink;
+  }
+
+  flush(): void {
+    for (const sink of this.#sinks.values()) sink.flush();
+  }
+
+  reopen(): void {
+    for (const sink of this.#sinks.values()) sink.reopen();
+  }
+}
+
+interface LogTarget {
+  readonly config: AccessLogConfig;
+  readonly sink: LogSink;
+}
+
+export class StreamLogger {
+  readonly #targets: readonly LogTarget[];
+
+  constructor(targets: readonly LogTarget[]) {
+    this.#targets = targets;
+  }
+
+  log(info: StreamInfo): void {
+    for (const { config, sink } of this.#targets) sink.write(formatLine(config, info));
+  }
+}
+
+/** One line with its line end; exported for tests. */
+export function formatLine(config: AccessLogConfig, info: StreamInfo): string {
+  if (config.format.kind === "text") {
+    return formatText(config.format.format, info, config.omitEmptyValues ? "" : "-");
+  }
+  const value = jsonValue(config.format.json, info, config.omitEmptyValues);
+  return `${JSON.stringify(value)}\n`;
+}
+
+function jsonValue(format: JsonFormat, info: StreamInfo, omitEmpty: boolean): unknown {
+  switch (format.kind) {
+    case "object": {
+      const object: Record<string, unknown> = {};
+      for (const [key, inner] of format.fields) {
+        const value = jsonValue(inner, info, omitEmpty);
+        if (!(omitEmpty && value === null)) object[key] = value;
+      }
+      return object;
+    }
+    case "array":
+      return format.items.map((item) => jsonValue(item, info, omitEmpty));
+    case "literal":
+      return format.value;
+    default:
+      return jsonText(format.format, info, omitEmpty);
+  }
+}
+
+const NUMERIC = new Set([
+  "RESPONSE_CODE", "BYTES_RECEIVED", "BYTES_SENT", "DURATION", "REQUEST_DURATION",
+  "RESPONSE_DURATION", "RESPONSE_TX_DURATION", "CONNECTION_ID", "DOWNSTREAM_LOCAL_PORT",
+  "UPSTREAM_REQUEST_ATTEMPT_COUNT", "GRPC_STATUS",
+]);
+
+/** A field that is one operator keeps its type: numbers stay numbers, absence is null. */
+function jsonText(
+  format: Extract<JsonFormat, { kind: "string" }>["format"],
+  info: StreamInfo,
+  omitEmpty: boolean,
+): unknown {
+  const only = format.length === 1 ? format[0] : undefined;
+  if (only?.kind !== "operator") return formatText(format, info, omitEmpty ? "" : "-");
+  const value = tokenValue(only, info);
+  if (value === null) return null;
+  return NUMERIC.has(only.name) ? Number(value) : value;
+}

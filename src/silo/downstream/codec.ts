@@ -1,0 +1,338 @@
+/**
+ * One client connection on Granary's own HTTP/1.1 codec: bytes in, one stream at a time, bytes out.
+ * Pipelined requests wait, unread where possible, until the response before them is complete.
+ * Thread: one silo. @hot per-request, per-chunk
+ */
+import { RequestParser } from "../../http/h1/request-parser.ts";
+import type { MessageEvents, RequestHead } from "../../http/h1/types.ts";
+import type { HeaderMap } from "../../http/header-map.ts";
+import type { Connection, ConnectionEvents } from "../../net/types.ts";
+import { BodyChunk } from "../../shm/body-chunk.ts";
+import type { HttpManager } from "../http-manager.ts";
+import type { DownstreamInfo } from "../stream-info.ts";
+import { Timeout, type TimeoutOwner } from "../timer-wheel.ts";
+import { CodecResponse } from "./codec-response.ts";
+import type { RequestDecoder, RequestMeta } from "./types.ts";
+
+const IDLE = 0;
+const HEADERS = 1;
+const LIFETIME = 2;
+const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
+const EMPTY = new Uint8Array(0);
+
+/** What owns the connection once it is there. */
+export interface ConnectionOwner {
+  connectionClosed(connection: CodecConnection): void;
+}
+
+export class CodecConnection implements ConnectionEvents, MessageEvents<RequestHead>, TimeoutOwner {
+  readonly #manager: HttpManager;
+  readonly #owner: ConnectionOwner;
+  readonly #parser: RequestParser;
+  readonly #idle = new Timeout(this, IDLE);
+  readonly #headers = new Timeout(this, HEADERS);
+  readonly #lifetime = new Timeout(this, LIFETIME);
+  #connection: Connection | null = null;
+  #info: DownstreamInfo | null = null;
+  #response: CodecResponse | null = null;
+  #stream: RequestDecoder | null = null;
+  /** The buffer being parsed, and whether it is a heap copy of bytes that came too early. */
+  #buffer: Uint8Array = EMPTY;
+  #early: Uint8Array | null = null;
+  #parsingEarly = false;
+  #parsing = false;
+  #requestOpen = false;
+  #responseOpen = false;
+  #sawTrailers = false;
+  #closing = false;
+  #requestCount = 0;
+  #startMs = 0;
+  #pauses = 0;
+  readonly #resumeEarly = (): void => this.#parseEarly();
+
+  constructor(manager: HttpManager, owner: ConnectionOwner) {
+    this.#manager = manager;
+    this.#owner = owner;
+    const { hcm } = manager;
+    const limits = {
+      headBytesMax: hcm.maxRequestHeadersBytes,
+      headersCountMax: hcm.maxHeadersCount,
+    };
+    const scheme = manager.listener.filterChain.tls === null ? "http" : "https";
+    this.#parser = new RequestParser(limits, this, scheme);
+  }
+
+  /** The connection whose events this object gets. Called once, before any event. */
+  attach(connection: Connection): void {
+    const manager = this.#manager;
+    const { stats } = manager;
+    this.#connection = connection;
+    this.#startMs = manager.silo.clock.monotonicMs();
+    stats.downstream_cx_total.inc();
+    stats.downstream_cx_active.inc();
+    stats.downstream_cx_http1_total.inc();
+    stats.downstream_cx_http1_active.inc();
+    manager.listenerStats.downstream_cx_total.inc();
+    manager.listenerStats.downstream_cx_active.inc();
+    this.#armIdle();
+    const { maxConnectionDurationMs } = manager.hcm;
+    if (maxConnectionDurationMs > 0) manager.silo.wheel.set(this.#lifetime, maxConnectionDurationMs);
+  }
+
+  get busy(): boolean {
+    return this.#requestOpen || this.#responseOpen;
+  }
+
+  /** The proxy is draining: idle connections end now, others after their response. */
+  drain(): void {
+    if (!this.busy && !this.#parser.midMessage) this.close();
+  }
+
+  close(): void {
+    this.#closing = true;
+    this.#connection?.closeAfterFlush(this.#manager.hcm.delayedCloseTimeoutMs);
+  }
+
+  destroy(): void {
+    this.#connection?.destroy();
+  }
+
+  // --- ConnectionEvents ---------------------------------------------------------------------
+
+  onBytes(buffer: Uint8Array, length: number): void {
+    if (this.#closing) return;
+    if (this.#early !== null || (this.#responseOpen && !this.#requestOpen)) {
+      this.#keepEarly(buffer, 0, length);
+      return;
+    }
+    this.#buffer = buffer;
+    this.#parse(0, length);
+  }
+
+  onPeerEnd(): void {
+    // As Envoy: a client that closes its side is gone, whatever it still waits for.
+    this.#connection?.destroy();
+  }
+
+  onWritable(): void {
+    this.#response?.onWritable(this.#stream);
+  }
+
+  onClose(_error: Error | null): void {
+    const { silo, stats, listenerStats } = this.#manager;
+    const connection = this.#connection as Connection;
+    silo.wheel.cancel(this.#idle);
+    silo.wheel.cancel(this.#headers);
+    silo.wheel.cancel(this.#lifetime);
+    const stream = this.#stream;
+    this.#stream = null;
+    this.#closing = true;
+    stats.downstream_cx_destroy.inc();
+    if (stream !== null) {
+      if (this.busy) stats.downstream_cx_destroy_remote_active_rq.inc();
+      // Harmless for a stream that has ended.
+      stream.onDownstreamReset("DC", "downstream_remote_disconnect");
+    }
+    stats.downstream_cx_active.dec();
+    stats.downstream_cx_http1_active.dec();
+    stats.downstream_cx_rx_bytes_total.add(connection.bytesReceived);
+    stats.downstream_cx_tx_bytes_total.add(connection.bytesSent);
+    stats.downstream_cx_length_ms.record(silo.clock.monotonicMs() - this.#startMs);
+    listenerStats.downstream_cx_active.dec();
+    listenerStats.downstream_cx_destroy.inc();
+    this.#owner.connectionClosed(this);
+  }
+
+  // --- parsing ------------------------------------------------------------------------------
+
+  #parse(start: number, end: number): void {
+    const { wheel } = this.#manager.silo;
+    if (!this.busy) {
+      wheel.cancel(this.#idle);
+      const { requestHeadersTimeoutMs } = this.#manager.hcm;
+      if (requestHeadersTimeoutMs > 0 && !this.#headers.pending) {
+        wheel.set(this.#headers, requestHeadersTimeoutMs);
+      }
+    }
+    this.#parsing = true;
+    const consumed = this.#parser.execute(this.#buffer, start, end);
+    this.#parsing = false;
+    if (consumed < 0) this.#malformed();
+    else if (consumed < end && !this.#closing) this.#keepEarly(this.#buffer, consumed, end);
+    this.#settle();
+  }
+
+  #malformed(): void {
+    const error = this.#parser.error;
+    if (error === null || this.#closing) return;
+    this.#manager.stats.downstream_cx_protocol_error.inc();
+    const stream = this.#stream ?? this.#newStream(11, false, null);
+    stream.onProtocolError(error.status, error.details);
+    // Whatever the answer was, these bytes can be no further request.
+    if (!this.#closing) this.close();
+  }
+
+  #keepEarly(buffer: Uint8Array, start: number, end: number): void {
+    const before = this.#early;
+    const size = end - start;
+    const kept = new Uint8Array((before?.byteLength ?? 0) + size);
+    if (before !== null) kept.set(before, 0);
+    kept.set(buffer.subarray(start, end), before?.byteLength ?? 0);
+    if (before === null) this.#connection?.pause();
+    this.#early = kept;
+  }
+
+  #parseEarly(): void {
+    const early = this.#early;
+    if (early === null || this.busy || this.#closing) return;
+    this.#early = null;
+    this.#buffer = early;
+    this.#parsingEarly = true;
+    this.#parse(0, early.byteLength);
+    this.#parsingEarly = false;
+    if (this.#early === null) this.#connection?.resume();
+  }
+
+  onHead(head: RequestHead): void {
+    const { silo, hcm } = this.#manager;
+    silo.wheel.cancel(this.#headers);
+    this.#requestCount++;
+    const body = head.framing === "chunked" || head.contentLength > 0;
+    this.#requestOpen = body;
+    this.#sawTrailers = false;
+    const upgrade = head.upgrade;
+    const stream = this.#newStream(head.version, head.expectContinue, upgrade);
+    const last = hcm.maxRequestsPerConnection > 0 && this.#requestCount >= hcm.maxRequestsPerConnection;
+    const response = this.#response as CodecResponse;
+    response.keepAlive = head.keepAlive && !last && upgrade === null;
+    response.headRequest = head.headers.get(":method") === "HEAD";
+    if (body) {
+      this.#connection?.expectBody();
+      if (head.expectContinue) this.#connection?.writeText(CONTINUE);
+    }
+    stream.onRequestHeaders(head.headers, !body);
+  }
+
+  #newStream(version: number, expectContinue: boolean, upgrade: string | null): RequestDecoder {
+    const { clock } = this.#manager.silo;
+    const connection = this.#connection as Connection;
+    this.#info ??= {
+      id: this.#manager.silo.nextConnectionId(),
+      remoteIp: connection.remoteAddress,
+      remotePort: connection.remotePort,
+      localIp: connection.localAddress,
+      localPort: connection.localPort,
+      tls: connection.tls,
+    };
+    this.#response ??= new CodecResponse(connection, this.#manager, this);
+    this.#response.start(version);
+    this.#responseOpen = true;
+    const meta: RequestMeta = { version, expectContinue, upgrade, startMs: clock.monotonicMs() };
+    const stream = this.#manager.newStream(this.#response, this.#info, meta);
+    this.#stream = stream;
+    return stream;
+  }
+
+  onBody(start: number, end: number): void {
+    const stream = this.#stream;
+    if (stream === null || !this.#responseOpen) return;
+    const chunk = this.#parsingEarly
+      ? BodyChunk.ofHeap(this.#buffer.slice(start, end))
+      : (this.#connection as Connection).chunkOf(start, end);
+    stream.onRequestData(chunk, false);
+    chunk.release();
+  }
+
+  onTrailers(trailers: HeaderMap): void {
+    this.#sawTrailers = true;
+    this.#requestOpen = false;
+    if (this.#responseOpen) this.#stream?.onRequestTrailers(trailers);
+  }
+
+  onMessageEnd(): void {
+    if (!this.#requestOpen) return;
+    this.#requestOpen = false;
+    this.#connection?.bodyDone();
+    // As in Envoy the end of a body is an event of its own, without bytes.
+    if (this.#responseOpen && !this.#sawTrailers) {
+      this.#stream?.onRequestData(this.#manager.silo.emptyChunk, true);
+    }
+  }
+
+  // --- from CodecResponse -------------------------------------------------------------------
+
+  /** The response is complete. `close`: nothing may follow it on this connection. */
+  responseDone(close: boolean): void {
+    this.#responseOpen = false;
+    if (close || this.#requestOpen) {
+      this.#manager.stats.downstream_cx_drain_close.add(this.#manager.draining ? 1 : 0);
+      this.close();
+    } else if (!this.#parsing) {
+      this.#settle();
+    }
+  }
+
+  /** The response broke off: the client must see that it is incomplete. */
+  responseReset(): void {
+    this.#responseOpen = false;
+    this.#requestOpen = false;
+    this.#closing = true;
+    this.#connection?.destroy();
+  }
+
+  responseHigh(): void {
+    this.#stream?.onResponseHighWatermark();
+  }
+
+  pauseRequest(): void {
+    this.#pauses++;
+    if (this.#pauses === 1) this.#connection?.pause();
+  }
+
+  resumeRequest(): void {
+    if (this.#pauses === 0) return;
+    this.#pauses--;
+    if (this.#pauses === 0 && this.#early === null) this.#connection?.resume();
+  }
+
+  /** Makes the connection ready for the next request once request and response are complete. */
+  #settle(): void {
+    if (this.busy || this.#closing || this.#stream === null) return;
+    this.#stream = null;
+    this.#parser.startMessage();
+    if (this.#pauses > 0) {
+      this.#pauses = 0;
+      if (this.#early === null) this.#connection?.resume();
+    }
+    if (this.#manager.draining) {
+      this.close();
+      return;
+    }
+    this.#armIdle();
+    // In a turn of its own, so that a long pipeline neither recurses nor starves the others.
+    if (this.#early !== null) setImmediate(this.#resumeEarly);
+  }
+
+  #armIdle(): void {
+    const { idleTimeoutMs } = this.#manager.hcm;
+    if (idleTimeoutMs > 0) this.#manager.silo.wheel.set(this.#idle, idleTimeoutMs);
+  }
+
+  onTimeout(kind: number): void {
+    const { stats } = this.#manager;
+    if (kind === HEADERS) {
+      if (this.busy) return;
+      stats.downstream_rq_header_timeout.inc();
+      this.#newStream(11, false, null).onProtocolError(408, "request_header_timeout");
+      if (!this.#closing) this.close();
+    } else if (kind === IDLE) {
+      if (this.busy) return;
+      stats.downstream_cx_idle_timeout.inc();
+      this.close();
+    } else if (!this.busy) {
+      this.close();
+    } else if (this.#response !== null) {
+      this.#response.keepAlive = false;
+    }
+  }
+}

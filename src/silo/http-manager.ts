@@ -1,0 +1,81 @@
+/**
+ * One HTTP connection manager on one silo: what all connections and streams of a listener share.
+ * Envoy's `HttpConnectionManager` with its route table, filters, limits, stats and access logs.
+ */
+import type { HttpConnectionManagerConfig, ListenerConfig, WasmFilterConfig } from "../config/types.ts";
+import { httpStats, type HttpStats, listenerStats, type ListenerStats } from "../metrics/catalogue.ts";
+import type { Counter } from "../metrics/types.ts";
+import type { Plugin } from "../vm/types.ts";
+import type { StreamLogger } from "./access-log.ts";
+import type { RequestMeta, ResponseEncoder, StreamFactory } from "./downstream/types.ts";
+import type { HttpFilter } from "./filter-chain.ts";
+import { RouteTable } from "./route-table.ts";
+import type { SiloServices } from "./services.ts";
+import { Stream } from "./stream.ts";
+import { addressText, type DownstreamInfo } from "./stream-info.ts";
+import { createWasmFilter } from "./wasm-filter.ts";
+
+export class HttpManager implements StreamFactory {
+  readonly silo: SiloServices;
+  readonly listener: ListenerConfig;
+  readonly hcm: HttpConnectionManagerConfig;
+  readonly routes: RouteTable;
+  readonly stats: HttpStats;
+  readonly listenerStats: ListenerStats;
+  readonly accessLog: StreamLogger;
+  readonly suppressEnvoyHeaders: boolean;
+  readonly #plugins: readonly Plugin[];
+  readonly #byClass: readonly Counter[];
+  #streamCount = 0;
+
+  constructor(silo: SiloServices, listener: ListenerConfig) {
+    this.silo = silo;
+    this.listener = listener;
+    this.hcm = listener.filterChain.http;
+    const { host, port } = listener.address;
+    this.routes = new RouteTable(this.hcm.routes);
+    this.stats = httpStats(silo.metrics, this.hcm.statPrefix);
+    this.listenerStats = listenerStats(silo.metrics, addressText(host, port));
+    this.accessLog = silo.accessLogs.logger(this.hcm.accessLogs);
+    const filters = this.hcm.httpFilters;
+    this.suppressEnvoyHeaders = filters.some((f) => f.kind === "router" && f.suppressEnvoyHeaders);
+    this.#plugins = filters
+      .filter((filter): filter is WasmFilterConfig => filter.kind === "wasm")
+      .map((filter) => silo.plugins.plugin(filter.plugin));
+    const { stats } = this;
+    this.#byClass = [
+      stats.downstream_rq_1xx,
+      stats.downstream_rq_2xx,
+      stats.downstream_rq_3xx,
+      stats.downstream_rq_4xx,
+      stats.downstream_rq_5xx,
+    ];
+  }
+
+  /** The silo is draining: responses carry `connection: close`. */
+  get draining(): boolean {
+    return this.silo.draining;
+  }
+
+  nextStreamId(): number {
+    this.#streamCount++;
+    return this.#streamCount;
+  }
+
+  newStream(encoder: ResponseEncoder, connection: DownstreamInfo, meta: RequestMeta): Stream {
+    return new Stream(this, encoder, connection, meta);
+  }
+
+  /** Appends this manager's Wasm filters for one stream, in request order. */
+  createFilters(stream: Stream, into: HttpFilter[]): void {
+    for (const plugin of this.#plugins) {
+      const filter = createWasmFilter(plugin, stream);
+      if (filter !== null) into.push(filter);
+    }
+  }
+
+  countResponse(status: number): void {
+    this.stats.downstream_rq_completed.inc();
+    this.#byClass[Math.trunc(status / 100) - 1]?.inc();
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Replies that Granary makes itself: by an error of its own, a direct response, or a filter. gRPC
+ * requests get a trailers-only answer, as in Envoy.
+ */
+import { HeaderMap } from "../http/header-map.ts";
+import type { StreamInfo } from "./stream-info.ts";
+
+export interface LocalReplyParts {
+  readonly status: number;
+  readonly body: Uint8Array;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly details: string;
+  readonly flag: string;
+  /** -1 = derived from the HTTP status. */
+  readonly grpcStatus: number;
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** Envoy's mapping of HTTP status to gRPC status; anything else is Unknown (2). */
+const GRPC_OF_HTTP: Readonly<Record<number, number>> = {
+  400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14,
+};
+
+export interface LocalReplyMessage {
+  readonly headers: HeaderMap;
+  readonly body: Uint8Array;
+}
+
+/** The message for `parts`; the body is empty where the request or the status forbids one. */
+export function buildLocalReply(parts: LocalReplyParts, info: StreamInfo): LocalReplyMessage {
+  const headers = new HeaderMap();
+  if (isGrpc(info.requestHeaders)) return grpcReply(parts, headers);
+  headers.append(":status", String(parts.status));
+  const bodyless = parts.status === 204 || parts.status === 304 || parts.status < 200;
+  const body = bodyless ? EMPTY : parts.body;
+  if (body.byteLength > 0) {
+    headers.append("content-length", String(body.byteLength));
+    headers.append("content-type", "text/plain");
+  }
+  addGiven(headers, parts.headers);
+  if (!bodyless && !headers.has("content-length")) headers.append("content-length", "0");
+  const head = info.requestHeaders?.get(":method") === "HEAD";
+  return { headers, body: head ? EMPTY : body };
+}
+
+function addGiven(headers: HeaderMap, given: LocalReplyParts["headers"]): void {
+  for (const [name, value] of given) {
+    if (name.startsWith(":") || name === "content-length") continue;
+    if (name === "content-type") headers.set(name, value);
+    else headers.append(name, value);
+  }
+}
+
+function grpcReply(parts: LocalReplyParts, headers: HeaderMap): LocalReplyMessage {
+  headers.append(":status", "200");
+  headers.append("content-type", "application/grpc");
+  const status = parts.grpcStatus >= 0 ? parts.grpcStatus : (GRPC_OF_HTTP[parts.status] ?? 2);
+  headers.append("grpc-status", String(status));
+  if (parts.body.byteLength > 0) headers.append("grpc-message", percentEncode(parts.body));
+  for (const [name, value] of parts.headers) {
+    if (!name.startsWith(":") && name !== "content-type" && name !== "content-length") {
+      headers.append(name, value);
+    }
+  }
+  return { headers, body: EMPTY };
+}
+
+function isGrpc(headers: HeaderMap | null): boolean {
+  const type = headers?.get("content-type") ?? "";
+  if (!type.startsWith("application/grpc")) return false;
+  return type.length === 16 || type[16] === "+";
+}
+
+/** grpc-message encoding: printable ASCII but "%" as is, the rest as %XX. */
+function percentEncode(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) {
+    if (byte >= 0x20 && byte <= 0x7e && byte !== 0x25) text += String.fromCharCode(byte);
+    else text += `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  }
+  return text;
+}

@@ -1,0 +1,447 @@
+/**
+ * The end of the request's way through the filters: chooses route, cluster and (through the
+ * cluster) endpoint, forwards, retries, times out, and brings the response back to the stream.
+ * One per stream. @hot per-request
+ */
+import type { ProxyErrorCode } from "../base/errors.ts";
+import type { ForwardActionConfig, RetryPolicyConfig, WeightedClusterConfig } from "../config/types.ts";
+import type { HeaderMap } from "../http/header-map.ts";
+import type { BodyChunk } from "../shm/body-chunk.ts";
+import { backoffMs, shouldRetryOnHeaders, shouldRetryOnReset } from "../upstream/retry.ts";
+import type {
+  Cluster,
+  UpstreamConnectionInfo,
+  UpstreamEvents,
+  UpstreamRequest,
+  UpstreamResetReason,
+} from "../upstream/types.ts";
+import { BodyBuffer } from "./body-buffer.ts";
+import { mutateRequest, mutateResponse } from "./header-mutations.ts";
+import { redirectLocation, rewritePath } from "./path-rewrite.ts";
+import type { RouteMatch } from "./route-table.ts";
+import type { Stream } from "./stream.ts";
+import { Timeout, type TimeoutOwner } from "./timer-wheel.ts";
+
+const ROUTE_TIMEOUT = 0;
+const PER_TRY_TIMEOUT = 1;
+const RETRY_BACKOFF = 2;
+const REQUIRED: readonly string[] = [":method", ":path", ":authority"];
+const NOTHING_TRIED: readonly string[] = [];
+
+const RESET_ERRORS: Readonly<Record<UpstreamResetReason, ProxyErrorCode>> = {
+  connectFailure: "upstreamConnectFailure",
+  connectTimeout: "upstreamConnectTimeout",
+  connectionTermination: "upstreamReset",
+  overflow: "upstreamOverflow",
+  noHealthyUpstream: "noHealthyUpstream",
+  protocolError: "upstreamProtocolError",
+  localReset: "upstreamReset",
+};
+
+export class Router implements UpstreamEvents, TimeoutOwner {
+  readonly #stream: Stream;
+  readonly #routeTimeout = new Timeout(this, ROUTE_TIMEOUT);
+  readonly #tryTimeout = new Timeout(this, PER_TRY_TIMEOUT);
+  readonly #backoff = new Timeout(this, RETRY_BACKOFF);
+  #match: RouteMatch | null = null;
+  #routeStale = true;
+  #chosen: WeightedClusterConfig | null = null;
+  #cluster: Cluster | null = null;
+  #upstream: UpstreamRequest | null = null;
+  #retry: RetryPolicyConfig | null = null;
+  #retriesLeft = 0;
+  #retrying = false;
+  /** Body kept for a retry; null when no retry is possible any more. */
+  #kept: BodyBuffer | null = null;
+  #headersOnly = false;
+  #requestComplete = false;
+  #forwarding = false;
+  #over = false;
+  #responsePauses = 0;
+  #tried: string[] | null = null;
+  #pausedForUpstream = false;
+
+  constructor(stream: Stream) {
+    this.#stream = stream;
+  }
+
+  // --- the route ----------------------------------------------------------------------------
+
+  /** Looks the route up when it is not known or was cleared. */
+  refreshRoute(): RouteMatch | null {
+    if (!this.#routeStale || this.#forwarding) return this.#match;
+    const { info, manager } = this.#stream;
+    this.#routeStale = false;
+    const headers = info.requestHeaders;
+    this.#match = headers === null ? null : manager.routes.match(headers);
+    info.route = this.#match?.route ?? null;
+    info.virtualHost = this.#match?.virtualHost ?? null;
+    return this.#match;
+  }
+
+  clearRoute(): void {
+    this.#routeStale = true;
+  }
+
+  // --- the request --------------------------------------------------------------------------
+
+  headers(endStream: boolean): void {
+    this.#headersOnly = endStream;
+    this.#requestComplete = endStream;
+    const { stats } = this.#stream.manager;
+    const match = this.refreshRoute();
+    stats.rq_total.inc();
+    if (match === null) {
+      stats.no_route.inc();
+      this.#stream.failWith("routeNotFound");
+      return;
+    }
+    const missing = REQUIRED.find((name) => !this.#stream.info.requestHeaders?.has(name));
+    if (missing !== undefined) {
+      this.#refuse(`filter_removed_required_request_headers{missing_required_header:${missing}}`);
+      return;
+    }
+    const { action } = match.route;
+    if (action.kind === "route") this.#forward(match, action);
+    else if (action.kind === "redirect") {
+      stats.rq_redirect.inc();
+      const location = redirectLocation(action, match.route, this.#stream.info);
+      this.#answer(action.status, new Uint8Array(0), [["location", location]]);
+    } else {
+      stats.rq_direct_response.inc();
+      this.#answer(action.status, action.body, []);
+    }
+  }
+
+  #refuse(details: string): void {
+    const body = new Uint8Array(0);
+    this.#stream.localReply({ status: 503, body, headers: [], details, flag: "", grpcStatus: -1 });
+  }
+
+  #answer(
+    status: number,
+    body: Uint8Array,
+    headers: readonly (readonly [string, string])[],
+  ): void {
+    const details = "direct_response";
+    this.#stream.localReply({ status, body, headers, details, flag: "", grpcStatus: -1 });
+  }
+
+  #forward(match: RouteMatch, action: ForwardActionConfig): void {
+    const stream = this.#stream;
+    const { info, manager } = stream;
+    const headers = info.requestHeaders as HeaderMap;
+    this.#chosen = pickWeighted(action, manager.silo.random());
+    info.clusterName = this.#chosen.cluster;
+    this.#cluster = manager.silo.clusters.get(this.#chosen.cluster);
+    if (this.#cluster === null) {
+      manager.stats.no_cluster.inc();
+      stream.failWith("clusterNotFound");
+      return;
+    }
+    this.#finishRequestHeaders(match, action, headers);
+    this.#forwarding = true;
+    if (action.idleTimeoutMs >= 0) stream.setIdleTimeout(action.idleTimeoutMs);
+    this.#retry = action.retryPolicy ?? match.virtualHost.retryPolicy;
+    this.#retriesLeft = this.#retry?.retryCount ?? 0;
+    if (this.#retriesLeft > 0 && !this.#headersOnly) this.#kept = new BodyBuffer();
+    if (this.#requestComplete) this.#startRouteTimeout();
+    this.#attempt();
+  }
+
+  #finishRequestHeaders(match: RouteMatch, action: ForwardActionConfig, headers: HeaderMap): void {
+    const { info, manager } = this.#stream;
+    const { route, virtualHost } = match;
+    if (!manager.suppressEnvoyHeaders && action.timeoutMs > 0) {
+      headers.set("x-envoy-expected-rq-timeout-ms", String(action.timeoutMs));
+    }
+    const chosen = this.#chosen as WeightedClusterConfig;
+    mutateRequest(headers, chosen.headers, info);
+    mutateRequest(headers, route.headers, info);
+    mutateRequest(headers, virtualHost.headers, info);
+    mutateRequest(headers, manager.routes.config.headers, info);
+    if (action.hostRewriteLiteral !== null) headers.set(":authority", action.hostRewriteLiteral);
+    const path = headers.get(":path") as string;
+    const rewritten = rewritePath(path, action, route.match);
+    if (rewritten === path) return;
+    if (!manager.suppressEnvoyHeaders) headers.set("x-envoy-original-path", path);
+    headers.set(":path", rewritten);
+  }
+
+  #attempt(): void {
+    const stream = this.#stream;
+    const { info, manager } = stream;
+    const cluster = this.#cluster as Cluster;
+    info.attemptCount++;
+    this.#upstream = cluster.request(this, { triedAddresses: this.#tried ?? NOTHING_TRIED });
+    if (this.#upstream === null) {
+      this.#failed(cluster.lastFailure, "");
+      return;
+    }
+    const perTry = this.#retry?.perTryTimeoutMs ?? 0;
+    if (perTry > 0) manager.silo.wheel.set(this.#tryTimeout, perTry);
+    info.firstUpstreamTxMs = manager.silo.clock.monotonicMs();
+    for (let i = 0; i < this.#responsePauses; i++) this.#upstream.pauseResponse();
+    this.#upstream.sendHeaders(info.requestHeaders as HeaderMap, this.#headersOnly);
+    if (info.attemptCount > 1) this.#resend(this.#upstream);
+  }
+
+  /** Sends what was kept of the request to a second or later attempt. */
+  #resend(upstream: UpstreamRequest): void {
+    if (this.#headersOnly) return;
+    const trailers = this.#stream.info.requestTrailers;
+    const kept = this.#kept;
+    const copy = new BodyBuffer();
+    const last = this.#requestComplete && trailers === null;
+    let sentEnd = false;
+    for (let chunk = kept?.shift() ?? null; chunk !== null; chunk = kept?.shift() ?? null) {
+      copy.append(chunk);
+      sentEnd = last && kept?.chunkCount === 0;
+      upstream.sendData(chunk, sentEnd);
+      chunk.release();
+    }
+    this.#kept = copy;
+    if (trailers !== null && this.#requestComplete) upstream.sendTrailers(trailers);
+    else if (last && !sentEnd) upstream.sendData(this.#stream.manager.silo.emptyChunk, true);
+  }
+
+  data(chunk: BodyChunk, endStream: boolean): void {
+    if (this.#over) return;
+    if (this.#kept !== null) {
+      this.#kept.append(chunk);
+      if (this.#kept.byteLength > this.#stream.manager.listener.perConnectionBufferBytes) {
+        // Too much to keep: this request cannot be sent again.
+        this.#dropKept();
+        this.#retriesLeft = 0;
+      }
+    }
+    if (endStream) this.#completed();
+    if (!this.#retrying) this.#upstream?.sendData(chunk, endStream);
+  }
+
+  trailers(): void {
+    if (this.#over) return;
+    this.#completed();
+    if (!this.#retrying) this.#upstream?.sendTrailers(this.#stream.info.requestTrailers as HeaderMap);
+  }
+
+  #completed(): void {
+    this.#requestComplete = true;
+    this.#startRouteTimeout();
+  }
+
+  #startRouteTimeout(): void {
+    const action = this.#match?.route.action;
+    if (action?.kind === "route" && action.timeoutMs > 0) {
+      this.#stream.manager.silo.wheel.set(this.#routeTimeout, action.timeoutMs);
+    }
+  }
+
+  // --- the response -------------------------------------------------------------------------
+
+  onConnectionReady(connection: UpstreamConnectionInfo): void {
+    const { info } = this.#stream;
+    info.endpoint = connection.endpoint;
+    info.upstreamLocalAddress = connection.localAddress;
+    info.upstreamTls = connection.tls;
+    info.upstreamPoolReadyMs = connection.poolReadyMs;
+  }
+
+  onInformational(headers: HeaderMap): void {
+    this.#stream.informational(headers);
+  }
+
+  onResponseHeaders(headers: HeaderMap, endStream: boolean): void {
+    const stream = this.#stream;
+    const { info, manager } = stream;
+    const cluster = this.#cluster as Cluster;
+    const status = Number(headers.get(":status"));
+    info.firstUpstreamRxMs = manager.silo.clock.monotonicMs();
+    cluster.stats.countResponse(status);
+    manager.silo.wheel.cancel(this.#tryTimeout);
+    if (this.#retry !== null && shouldRetryOnHeaders(this.#retry, status, headers)) {
+      if (this.#tryAgain()) return;
+      if (this.#retriesLeft === 0) info.addFlag("URX");
+    } else if (this.#retrying || info.attemptCount > 1) {
+      cluster.stats.handles.upstream_rq_retry_success.inc();
+    }
+    this.#dropKept();
+    this.#retriesLeft = 0;
+    info.responseCodeDetails = "via_upstream";
+    // Recorded here as in Envoy, so that access logs know it even when a filter replaces it.
+    if (!manager.suppressEnvoyHeaders) {
+      const started = Number.isNaN(info.requestEndMs) ? info.startMs : info.requestEndMs;
+      const took = Math.max(0, Math.floor(info.firstUpstreamRxMs - started));
+      headers.set("x-envoy-upstream-service-time", String(took));
+    }
+    this.finishHeaders(headers);
+    if (endStream) this.#responseComplete();
+    stream.respondHeaders(headers, endStream);
+  }
+
+  /** Applies the response headers that the configuration adds and removes. */
+  finishHeaders(headers: HeaderMap): void {
+    const match = this.#match;
+    if (match === null) return;
+    const { info, manager } = this.#stream;
+    if (this.#chosen !== null) mutateResponse(headers, this.#chosen.headers, info);
+    mutateResponse(headers, match.route.headers, info);
+    mutateResponse(headers, match.virtualHost.headers, info);
+    mutateResponse(headers, manager.routes.config.headers, info);
+  }
+
+  onResponseData(chunk: BodyChunk, endStream: boolean): void {
+    if (endStream) this.#responseComplete();
+    this.#stream.respondData(chunk, endStream);
+  }
+
+  onResponseTrailers(trailers: HeaderMap): void {
+    this.#responseComplete();
+    this.#stream.respondTrailers(trailers);
+  }
+
+  #responseComplete(): void {
+    const { info, manager } = this.#stream;
+    info.lastUpstreamRxMs = manager.silo.clock.monotonicMs();
+    manager.silo.wheel.cancel(this.#routeTimeout);
+    this.#upstream = null;
+    const took = info.lastUpstreamRxMs - info.firstUpstreamTxMs;
+    this.#cluster?.stats.handles.upstream_rq_time.record(took);
+  }
+
+  onUpstreamReset(reason: UpstreamResetReason, detail: string): void {
+    this.#upstream = null;
+    this.#failed(reason, detail);
+  }
+
+  #failed(reason: UpstreamResetReason, detail: string): void {
+    const stream = this.#stream;
+    const { info, manager } = stream;
+    manager.silo.wheel.cancel(this.#tryTimeout);
+    info.upstreamFailure = detail;
+    const started = !Number.isNaN(info.firstUpstreamTxMs) && info.endpoint !== null;
+    if (this.#retry !== null && !stream.responseStarted) {
+      if (shouldRetryOnReset(this.#retry, reason, started) && this.#tryAgain()) return;
+    }
+    if (stream.responseStarted) {
+      const error = "upstream_reset_after_response_started{connection_termination}";
+      stream.reset(reason === "protocolError" ? "UPE" : "UC", error);
+      return;
+    }
+    stream.failWith(RESET_ERRORS[reason]);
+  }
+
+  // --- retries ------------------------------------------------------------------------------
+
+  #tryAgain(): boolean {
+    const cluster = this.#cluster as Cluster;
+    const { handles } = cluster.stats;
+    if (this.#retriesLeft === 0) {
+      if (this.#retry !== null) handles.upstream_rq_retry_limit_exceeded.inc();
+      return false;
+    }
+    if (!this.#headersOnly && this.#kept === null) return false;
+    if (!cluster.acquireRetry()) {
+      handles.upstream_rq_retry_overflow.inc();
+      return false;
+    }
+    this.#retriesLeft--;
+    handles.upstream_rq_retry.inc();
+    this.#retrying = true;
+    const { silo, } = this.#stream.manager;
+    const { endpoint } = this.#stream.info;
+    if (endpoint !== null) {
+      this.#tried ??= [];
+      this.#tried.push(endpoint.address);
+    }
+    this.#upstream?.reset();
+    this.#upstream = null;
+    const retry = this.#retry as RetryPolicyConfig;
+    silo.wheel.set(this.#backoff, backoffMs(retry, this.#stream.info.attemptCount, silo.random));
+    return true;
+  }
+
+  // --- flow control and timeouts ------------------------------------------------------------
+
+  onRequestHighWatermark(): void {
+    if (this.#pausedForUpstream) return;
+    this.#pausedForUpstream = true;
+    this.#stream.pauseRequest();
+  }
+
+  onRequestLowWatermark(): void {
+    if (!this.#pausedForUpstream) return;
+    this.#pausedForUpstream = false;
+    this.#stream.resumeRequest();
+  }
+
+  pauseResponse(): void {
+    this.#responsePauses++;
+    this.#upstream?.pauseResponse();
+  }
+
+  resumeResponse(): void {
+    this.#responsePauses--;
+    this.#upstream?.resumeResponse();
+  }
+
+  onTimeout(kind: number): void {
+    if (this.#over) return;
+    const handles = this.#cluster?.stats.handles;
+    if (kind === RETRY_BACKOFF) {
+      this.#retrying = false;
+      this.#cluster?.releaseRetry();
+      this.#attempt();
+      return;
+    }
+    this.#upstream?.reset();
+    this.#upstream = null;
+    if (kind === PER_TRY_TIMEOUT) {
+      handles?.upstream_rq_per_try_timeout.inc();
+      const words = this.#retry?.on ?? [];
+      const retries = words.includes("5xx") || words.includes("gateway-error");
+      if (retries && this.#tryAgain()) return;
+      this.#stream.failWith("upstreamPerTryTimeout");
+      return;
+    }
+    handles?.upstream_rq_timeout.inc();
+    this.#stream.failWith("upstreamTimeout");
+  }
+
+  // --- the end ------------------------------------------------------------------------------
+
+  /** A local reply took over: nothing more is wanted from upstream. */
+  abandon(): void {
+    const { wheel } = this.#stream.manager.silo;
+    this.#over = true;
+    wheel.cancel(this.#routeTimeout);
+    wheel.cancel(this.#tryTimeout);
+    wheel.cancel(this.#backoff);
+    if (this.#retrying) {
+      this.#retrying = false;
+      this.#cluster?.releaseRetry();
+    }
+    this.#upstream?.reset();
+    this.#upstream = null;
+    this.#dropKept();
+  }
+
+  destroy(): void {
+    if (!this.#over) this.abandon();
+  }
+
+  #dropKept(): void {
+    this.#kept?.clear();
+    this.#kept = null;
+  }
+}
+
+/** `random` in [0, 1). */
+function pickWeighted(action: ForwardActionConfig, random: number): WeightedClusterConfig {
+  let point = random * action.totalWeight;
+  for (const cluster of action.clusters) {
+    point -= cluster.weight;
+    if (point < 0) return cluster;
+  }
+  return action.clusters[action.clusters.length - 1] as WeightedClusterConfig;
+}

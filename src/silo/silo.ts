@@ -1,0 +1,170 @@
+/**
+ * Composition root of one silo: the worker thread that owns its connections, VMs and upstream
+ * connections. Started by main with a SiloBoot; serves until it is stopped or an assertion ends it.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { present } from "../base/assert.ts";
+import { systemClock } from "../base/clock.ts";
+import { exposeOn } from "../base/comlink.ts";
+import { LIMITS } from "../base/limits.ts";
+import { Logger, setComponentLogLevel, setLogFormat, setLogLevel } from "../base/log.ts";
+import { DateHeader } from "../http/date-header.ts";
+import { PluginMetrics } from "../metrics/plugin-metrics.ts";
+import { SiloRecorder } from "../metrics/recorder.ts";
+import { BodyChunk } from "../shm/body-chunk.ts";
+import { BodySlab } from "../shm/body-slab.ts";
+import { MetricWriter } from "../shm/metric-writer.ts";
+import { createClusterSet } from "../upstream/cluster-set.ts";
+import { systemDns } from "../upstream/dns.ts";
+import { createPluginHost } from "../vm/plugin-host.ts";
+import { AccessLogs } from "./access-log.ts";
+import { SiloListener } from "./downstream/listener.ts";
+import { HttpManager } from "./http-manager.ts";
+import type { FromSilo, SiloBoot, SiloControl, ToSilo } from "./messages.ts";
+import { RootProperties } from "./properties.ts";
+import type { SiloServices } from "./services.ts";
+import { TimerWheel } from "./timer-wheel.ts";
+import { systemTimers, wasmLog } from "./vm-roles.ts";
+
+const HEARTBEAT_MS = 500;
+const STOP_POLL_MS = 20;
+
+const boot = workerData as SiloBoot;
+const port = present(parentPort, "the silo's parent port");
+const log = new Logger("main");
+const send = (message: FromSilo): void => port.postMessage(message);
+
+function startHeartbeat(): void {
+  const beat = new Int32Array(boot.heartbeat);
+  const again = (): void => {
+    // Read by the supervisor, which only looks for change.
+    Atomics.add(beat, 0, 1);
+    systemClock.after(HEARTBEAT_MS, again);
+  };
+  again();
+}
+
+function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
+  const ownRegion = present(boot.metricRegions[boot.index], "own metric region");
+  const writer = new MetricWriter(ownRegion);
+  const metrics = new SiloRecorder(writer);
+  const others = boot.metricRegions.filter((_, index) => index !== boot.index);
+  const clock = systemClock;
+  const date = new DateHeader(clock);
+  const random = Math.random;
+  let connectionCount = 0;
+  const plugins = createPluginHost({
+    config: boot.config,
+    modules: new Map(boot.modules.map(({ sha256, module }) => [sha256, module])),
+    roles: {
+      metrics: new PluginMetrics(writer, others),
+      log: wasmLog,
+      timers: systemTimers(clock),
+      rootProperties: new RootProperties(boot.config.node),
+    },
+  });
+  const dns = systemDns;
+  const clusters = createClusterSet({
+    clusters: boot.config.clusters,
+    metrics,
+    slab,
+    clock,
+    random,
+    dns,
+  });
+  return {
+    clock,
+    wheel: new TimerWheel(clock),
+    random,
+    metrics,
+    clusters,
+    plugins,
+    accessLogs: new AccessLogs(clock),
+    node: boot.config.node,
+    emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),
+    draining: false,
+    httpDate: () => date.value(),
+    // Ids of different silos never meet.
+    nextConnectionId: () => connectionCount++ * boot.concurrency + boot.index,
+  };
+}
+
+class Silo implements SiloControl {
+  readonly #slab = new BodySlab(LIMITS.bodySlabBytes);
+  readonly #services = createServices(this.#slab);
+  readonly #listeners: SiloListener[] = [];
+
+  async start(): Promise<void> {
+    const failures = this.#services.plugins.start();
+    const closed = (listener: number): void => send({ kind: "connectionClosed", listener });
+    for (const [index, config] of boot.config.listeners.entries()) {
+      const manager = new HttpManager(this.#services, config);
+      const listener = new SiloListener(index, manager, this.#slab, closed);
+      this.#listeners.push(listener);
+      if (boot.dispatch === "fd") continue;
+      const reusePort = boot.dispatch === "reusePort";
+      await listener.listen({ port: boot.ports[index] ?? config.address.port, reusePort });
+    }
+    port.on("message", (message: ToSilo) => {
+      this.#listeners[message.listener]?.accept({ fd: message.fd });
+    });
+    exposeOn(boot.controlPort, this);
+    startHeartbeat();
+    send({ kind: "ready", failures });
+  }
+
+  drain(): void {
+    this.#services.draining = true;
+    for (const listener of this.#listeners) listener.drain();
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.drain();
+    const deadline = systemClock.monotonicMs() + graceMs;
+    while (this.#open() > 0 && systemClock.monotonicMs() < deadline) {
+      await new Promise<void>((resolve) => systemClock.after(STOP_POLL_MS, resolve));
+    }
+    for (const listener of this.#listeners) listener.destroyAll();
+    this.#services.plugins.stop(0);
+    this.#services.clusters.close();
+    this.#services.accessLogs.flush();
+    this.#services.wheel.close();
+  }
+
+  #open(): number {
+    return this.#listeners.reduce((sum, listener) => sum + listener.connectionCount, 0);
+  }
+
+  setLogLevel = setLogLevel;
+  setComponentLogLevel = setComponentLogLevel;
+
+  clusters() {
+    return this.#services.clusters.all().map((cluster) => ({
+      name: cluster.config.name,
+      endpoints: cluster.describe().map((row) => ({
+        address: row.endpoint.address,
+        hostname: row.endpoint.hostname,
+        healthy: row.healthy,
+        weight: row.weight,
+        stats: row.stats,
+      })),
+    }));
+  }
+
+  memory() {
+    const { heapUsed, heapTotal, external } = process.memoryUsage();
+    return { heapUsed, heapTotal, external };
+  }
+
+  reopenLogs(): void {
+    this.#services.accessLogs.reopen();
+  }
+}
+
+setLogLevel(boot.log.level);
+for (const [component, level] of boot.log.components) setComponentLogLevel(component, level);
+setLogFormat(boot.log.format);
+new Silo().start().catch((error: unknown) => {
+  log.error(`silo ${boot.index} did not start: ${String(error)}`);
+  send({ kind: "failed", reason: String(error) });
+});

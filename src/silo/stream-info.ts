@@ -1,0 +1,78 @@
+/**
+ * What is known of a stream beside its headers: filled in on its way, read by access logs, header
+ * operators (`%...%`) and properties. Times are monotonic milliseconds; NaN = did not happen.
+ */
+import type { ListenerConfig, RouteConfig, VirtualHostConfig } from "../config/types.ts";
+import type { HeaderMap } from "../http/header-map.ts";
+import type { TlsInfo } from "../net/types.ts";
+import type { EndpointInfo } from "../upstream/types.ts";
+
+export class StreamInfo {
+  readonly listener: ListenerConfig;
+  readonly connection: DownstreamInfo;
+  readonly streamId: number;
+  startWallMs: number;
+  startMs: number;
+  protocol = "HTTP/1.1";
+  requestHeaders: HeaderMap | null = null;
+  requestTrailers: HeaderMap | null = null;
+  responseHeaders: HeaderMap | null = null;
+  responseTrailers: HeaderMap | null = null;
+  requestHeadersBytes = 0;
+  requestBodyBytes = 0;
+  responseHeadersBytes = 0;
+  responseBodyBytes = 0;
+  /** 0 until a response code was recorded. */
+  responseCode = 0;
+  responseCodeDetails = "";
+  /** Envoy's short flags, in the order they were set. */
+  readonly responseFlags: string[] = [];
+  connectionTerminationDetails = "";
+  route: RouteConfig | null = null;
+  virtualHost: VirtualHostConfig | null = null;
+  clusterName = "";
+  endpoint: EndpointInfo | null = null;
+  upstreamLocalAddress = "";
+  upstreamTls: TlsInfo | null = null;
+  upstreamFailure = "";
+  attemptCount = 0;
+  upstreamPoolReadyMs = Number.NaN;
+  firstUpstreamTxMs = Number.NaN;
+  firstUpstreamRxMs = Number.NaN;
+  lastUpstreamRxMs = Number.NaN;
+  requestEndMs = Number.NaN;
+  firstDownstreamTxMs = Number.NaN;
+  endMs = Number.NaN;
+  /** Client address after X-Forwarded-For processing; the peer's by default. */
+  remoteIp: string;
+  /** `wasm.<name>` and other filter state, by full key; null until first written. */
+  filterState: Map<string, Uint8Array> | null = null;
+
+  constructor(listener: ListenerConfig, connection: DownstreamInfo, streamId: number) {
+    this.listener = listener;
+    this.connection = connection;
+    this.streamId = streamId;
+    this.remoteIp = connection.remoteIp;
+    this.startWallMs = 0;
+    this.startMs = 0;
+  }
+
+  addFlag(flag: string): void {
+    if (flag !== "" && !this.responseFlags.includes(flag)) this.responseFlags.push(flag);
+  }
+}
+
+/** The client's connection, as streams on it see it. */
+export interface DownstreamInfo {
+  readonly id: number;
+  readonly remoteIp: string;
+  readonly remotePort: number;
+  readonly localIp: string;
+  readonly localPort: number;
+  readonly tls: TlsInfo | null;
+}
+
+/** `ip:port`, `[ip6]:port`. */
+export function addressText(ip: string, port: number): string {
+  return ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
+}

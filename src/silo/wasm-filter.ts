@@ -1,0 +1,252 @@
+/**
+ * A Wasm plugin as an HTTP filter of one stream: passes events to its stream context and keeps track
+ * of what the guest may touch now. The roles the VM needs are small classes over this one.
+ * @hot per-request, per-chunk
+ */
+import type { HeaderMap } from "../http/header-map.ts";
+import { DATA_STATUS, HEADERS_STATUS, type Plugin, type StreamContext, TRAILERS_STATUS } from "../vm/types.ts";
+import type { BufferHost, HeaderHost, LocalReply, StreamHost, StreamRoles } from "../vm/roles.ts";
+import type { BodyBuffer } from "./body-buffer.ts";
+import { type ChainDirection, type Direction, type HttpFilter, REQUEST, RESPONSE } from "./filter-chain.ts";
+import { StreamProperties } from "./properties.ts";
+import type { Stream } from "./stream.ts";
+import { HeaderMap as Headers } from "../http/header-map.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/** One direction as the guest may see it now. */
+class Phase {
+  /** The guest may change the headers: until it (or the chain) lets them go. */
+  headersOpen = false;
+  trailersOpen = false;
+  /** The last body event that was made known ends the stream. */
+  lastData = false;
+  inData = false;
+  /** The guest returned StopIterationAndBuffer: it sees all that is held. */
+  buffering = false;
+  /** The guest stopped in a body callback: what is held stays its to see. */
+  stoppedInData = false;
+  data: BodyBuffer | null = null;
+
+  release(): void {
+    this.headersOpen = false;
+    this.trailersOpen = false;
+    this.stoppedInData = false;
+    this.buffering = false;
+    this.data = null;
+  }
+}
+
+export class WasmFilter implements HttpFilter {
+  readonly stream: Stream;
+  readonly phases: readonly [Phase, Phase] = [new Phase(), new Phase()];
+  #context: StreamContext | null = null;
+  #entered = false;
+  #destroyed = false;
+
+  constructor(stream: Stream) {
+    this.stream = stream;
+  }
+
+  attach(context: StreamContext): void {
+    this.#context = context;
+  }
+
+  chain(direction: Direction): ChainDirection {
+    return direction === REQUEST ? this.stream.request : this.stream.response;
+  }
+
+  onHeaders(direction: Direction, endStream: boolean): number {
+    const context = this.#context;
+    if (context === null || (direction === RESPONSE && !this.#entered)) return HEADERS_STATUS.continue;
+    const phase = this.phases[direction];
+    phase.headersOpen = true;
+    this.#entered = true;
+    const { info } = this.stream;
+    let status: number;
+    if (direction === REQUEST) {
+      status = context.onRequestHeaders(info.requestHeaders?.count ?? 0, endStream);
+    } else {
+      status = context.onResponseHeaders(info.responseHeaders?.count ?? 0, endStream);
+    }
+    if (status === HEADERS_STATUS.continue) phase.headersOpen = false;
+    return status;
+  }
+
+  onData(direction: Direction, data: BodyBuffer, endStream: boolean): number {
+    const context = this.#context;
+    if (context === null || !this.#entered) return DATA_STATUS.continue;
+    const phase = this.phases[direction];
+    phase.data = phase.buffering ? this.chain(direction).hold(data) : data;
+    phase.lastData = endStream;
+    phase.inData = true;
+    const size = phase.data.byteLength;
+    const status =
+      direction === REQUEST
+        ? context.onRequestBody(size, endStream)
+        : context.onResponseBody(size, endStream);
+    phase.inData = false;
+    phase.data = null;
+    phase.buffering = status === DATA_STATUS.stopAndBuffer;
+    phase.stoppedInData = status !== DATA_STATUS.continue;
+    if (status === DATA_STATUS.continue) phase.headersOpen = false;
+    return status;
+  }
+
+  onTrailers(direction: Direction): number {
+    const context = this.#context;
+    if (context === null || !this.#entered) return TRAILERS_STATUS.continue;
+    const phase = this.phases[direction];
+    phase.trailersOpen = true;
+    const { info } = this.stream;
+    const status =
+      direction === REQUEST
+        ? context.onRequestTrailers(info.requestTrailers?.count ?? 0)
+        : context.onResponseTrailers(info.responseTrailers?.count ?? 0);
+    if (status === TRAILERS_STATUS.continue) phase.release();
+    return status;
+  }
+
+  onLog(): void {
+    this.#context?.onLog();
+  }
+
+  onDestroy(): void {
+    this.#destroyed = true;
+    this.#context?.onDestroy();
+    this.#context = null;
+  }
+
+  /** The guest resumes a direction it stopped. */
+  resume(direction: Direction): void {
+    if (this.#destroyed || this.stream.ended) return;
+    this.phases[direction].release();
+    this.chain(direction).resume(this);
+  }
+
+  get destroyed(): boolean {
+    return this.#destroyed;
+  }
+}
+
+class HeaderRole implements HeaderHost {
+  readonly #filter: WasmFilter;
+  constructor(filter: WasmFilter) {
+    this.#filter = filter;
+  }
+
+  readable(mapType: number): HeaderMap | null {
+    const { info } = this.#filter.stream;
+    switch (mapType) {
+      case 0:
+        return info.requestHeaders;
+      case 1:
+        return info.requestTrailers;
+      case 2:
+        return info.responseHeaders;
+      default:
+        return info.responseTrailers;
+    }
+  }
+
+  writable(mapType: number): HeaderMap | null {
+    const filter = this.#filter;
+    const { info } = filter.stream;
+    if (filter.stream.ended) return null;
+    const direction: Direction = mapType < 2 ? REQUEST : RESPONSE;
+    const phase = filter.phases[direction];
+    if (mapType === 0) return phase.headersOpen ? info.requestHeaders : null;
+    if (mapType === 2) return phase.headersOpen ? info.responseHeaders : null;
+    const trailers = mapType === 1 ? info.requestTrailers : info.responseTrailers;
+    if (phase.trailersOpen) return trailers;
+    if (!phase.inData || !phase.lastData) return null;
+    if (trailers !== null) return trailers;
+    const made = new Headers();
+    if (mapType === 1) info.requestTrailers = made;
+    else info.responseTrailers = made;
+    filter.chain(direction).trailersAdded();
+    return made;
+  }
+
+  changed(mapType: number): void {
+    if (mapType === 0) this.#filter.stream.clearRouteCache();
+  }
+}
+
+class BufferRole implements BufferHost {
+  readonly #filter: WasmFilter;
+  constructor(filter: WasmFilter) {
+    this.#filter = filter;
+  }
+
+  #buffer(bufferType: number): BodyBuffer | null {
+    if (bufferType > 1) return null;
+    const direction: Direction = bufferType === 0 ? REQUEST : RESPONSE;
+    const phase = this.#filter.phases[direction];
+    if (phase.inData) return phase.data;
+    return phase.stoppedInData ? this.#filter.chain(direction).buffered : null;
+  }
+
+  size(bufferType: number): number {
+    return this.#buffer(bufferType)?.byteLength ?? -1;
+  }
+
+  copyTo(bufferType: number, start: number, length: number, target: Uint8Array, at: number): void {
+    this.#buffer(bufferType)?.copyTo(start, length, target, at);
+  }
+
+  splice(bufferType: number, start: number, length: number, data: Uint8Array): boolean {
+    const buffer = this.#buffer(bufferType);
+    if (buffer === null) return false;
+    buffer.splice(start, length, data);
+    return true;
+  }
+}
+
+class StreamRole implements StreamHost {
+  readonly #filter: WasmFilter;
+  constructor(filter: WasmFilter) {
+    this.#filter = filter;
+  }
+  continueRequest(): void {
+    this.#filter.resume(REQUEST);
+  }
+  continueResponse(): void {
+    this.#filter.resume(RESPONSE);
+  }
+  closeStream(): void {
+    this.#filter.stream.reset("LR", "wasm_close_stream");
+  }
+  sendLocalReply(reply: LocalReply): void {
+    const details = reply.details.replaceAll(" ", "_");
+    this.#filter.stream.localReply({ ...reply, details, flag: "" });
+  }
+  failStream(): void {
+    this.#filter.stream.localReply({
+      status: 503,
+      body: EMPTY,
+      headers: [],
+      details: "wasm_fail_stream",
+      flag: "",
+      grpcStatus: 14,
+    });
+  }
+  clearRouteCache(): void {
+    this.#filter.stream.clearRouteCache();
+  }
+}
+
+/** The filter of `plugin` for `stream`; null when the plugin is left out (failed open). */
+export function createWasmFilter(plugin: Plugin, stream: Stream): HttpFilter | null {
+  const filter = new WasmFilter(stream);
+  const roles: StreamRoles = {
+    headers: new HeaderRole(filter),
+    buffers: new BufferRole(filter),
+    stream: new StreamRole(filter),
+    properties: new StreamProperties(stream),
+  };
+  const context = plugin.createStream(roles);
+  if (context === null) return null;
+  filter.attach(context);
+  return filter;
+}

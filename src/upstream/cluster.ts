@@ -1,0 +1,182 @@
+/**
+ * One cluster on this silo: its endpoints as they are known now, the picker over them, one pool for
+ * each, and the circuit breakers.
+ * @hot per-request
+ */
+import type { Clock } from "../base/clock.ts";
+import type { ClusterConfig } from "../config/types.ts";
+import type { MetricScope } from "../metrics/types.ts";
+import { type Breakers, createBreakers } from "./breakers.ts";
+import { Deferral } from "./deferral.ts";
+import { createDiscovery, type Discovery, type FoundEndpoint } from "./discovery.ts";
+import type { DnsResolver } from "./dns.ts";
+import { Picker } from "./picker.ts";
+import { EndpointPool } from "./pool.ts";
+import type { Connect, PoolRuntime } from "./pool-runtime.ts";
+import { ClusterStats, type EndpointCounts } from "./stats.ts";
+import type {
+  Cluster,
+  EndpointInfo,
+  EndpointStats,
+  LoadBalancerContext,
+  UpstreamEvents,
+  UpstreamRequest,
+  UpstreamResetReason,
+} from "./types.ts";
+
+export interface ClusterOptions {
+  readonly config: ClusterConfig;
+  /** Of the silo; the cluster's own scope is made from it. */
+  readonly metrics: MetricScope;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly dns: DnsResolver;
+  readonly connect: Connect;
+}
+
+/** An endpoint with its connections; stays the same object while its address and weight do. */
+interface Endpoint {
+  readonly info: EndpointInfo;
+  readonly weight: number;
+  readonly counts: EndpointCounts;
+  readonly pool: EndpointPool;
+}
+
+export class UpstreamCluster implements Cluster {
+  readonly config: ClusterConfig;
+  readonly stats: ClusterStats;
+  lastFailure: UpstreamResetReason = "noHealthyUpstream";
+  readonly #random: () => number;
+  readonly #breakers: Breakers;
+  readonly #runtime: PoolRuntime;
+  readonly #discovery: Discovery;
+  #picker: Picker<Endpoint>;
+  /** Pools of endpoints that are gone, until their last connection is closed. */
+  readonly #leaving = new Set<EndpointPool>();
+  #phase: "serving" | "draining" | "closed" = "serving";
+
+  constructor(options: ClusterOptions) {
+    const { config, clock } = options;
+    this.config = config;
+    this.#random = options.random;
+    const statName = config.altStatName === "" ? config.name : config.altStatName;
+    // Envoy writes ":" as "_" in the cluster part of a stat name.
+    this.stats = new ClusterStats(options.metrics.scope(`cluster.${statName.replaceAll(":", "_")}`));
+    const { handles } = this.stats;
+    this.#breakers = createBreakers(config, handles);
+    this.#runtime = {
+      config,
+      handles,
+      breakers: this.#breakers,
+      clock,
+      deferral: new Deferral(),
+      limits: { headBytesMax: config.maxHeadersBytes, headersCountMax: config.maxHeadersCount },
+      connect: options.connect,
+    };
+    this.#picker = this.#pickerOf([]);
+    this.#discovery = createDiscovery({ config, dns: options.dns, clock, handles });
+  }
+
+  get endpointCount(): number {
+    return this.#picker.endpoints.length;
+  }
+
+  /** Resolves when the endpoints are known as far as they can be. */
+  get ready(): Promise<void> {
+    return this.#discovery.ready;
+  }
+
+  /** Begins to look for endpoints; those of a static cluster are there at once. */
+  start(): void {
+    this.#discovery.start((found) => this.#takeEndpoints(found));
+  }
+
+  request(events: UpstreamEvents, context: LoadBalancerContext): UpstreamRequest | null {
+    const endpoint = this.#picker.pick(context.triedAddresses);
+    if (endpoint === null || this.#phase === "closed") {
+      this.stats.handles.upstream_cx_none_healthy.inc();
+      this.lastFailure = "noHealthyUpstream";
+      return null;
+    }
+    const exchange = endpoint.pool.start(events);
+    if (exchange === null) this.lastFailure = "overflow";
+    return exchange;
+  }
+
+  acquireRetry(): boolean {
+    return this.#breakers.retries.acquire();
+  }
+
+  releaseRetry(): void {
+    this.#breakers.retries.release();
+  }
+
+  describe(): readonly EndpointStats[] {
+    return this.#picker.endpoints.map((endpoint) => ({
+      endpoint: endpoint.info,
+      healthy: true,
+      weight: endpoint.weight,
+      stats: endpoint.counts.toRecord(),
+    }));
+  }
+
+  drain(): void {
+    if (this.#phase === "serving") this.#phase = "draining";
+    for (const endpoint of this.#picker.endpoints) endpoint.pool.drain();
+  }
+
+  close(): void {
+    this.#phase = "closed";
+    this.#discovery.stop();
+    for (const endpoint of this.#picker.endpoints) endpoint.pool.close();
+    for (const pool of this.#leaving) pool.close();
+  }
+
+  #takeEndpoints(found: readonly FoundEndpoint[]): void {
+    const before = this.#picker.endpoints;
+    const logical = this.config.type === "logicalDns" ? (before[0] ?? null) : null;
+    const after =
+      logical !== null && found[0] !== undefined
+        ? [this.#retargeted(logical, found[0])]
+        : found.map((endpoint) => this.#endpointOf(endpoint, before));
+    const kept = new Set(after.map((endpoint) => endpoint.pool));
+    this.#picker = this.#pickerOf(after);
+    const { handles } = this.stats;
+    handles.membership_change.inc();
+    handles.membership_total.set(after.length);
+    handles.membership_healthy.set(after.length);
+    for (const endpoint of before) if (!kept.has(endpoint.pool)) this.#retire(endpoint.pool);
+  }
+
+  #endpointOf(found: FoundEndpoint, before: readonly Endpoint[]): Endpoint {
+    const { info } = found;
+    const { weight } = found.config;
+    for (const endpoint of before) {
+      if (endpoint.info.address === info.address && endpoint.weight === weight) return endpoint;
+    }
+    const pool = new EndpointPool(this.#runtime, info);
+    if (this.#phase === "draining") pool.drain();
+    return { info, weight, counts: pool.counts, pool };
+  }
+
+  /** A logical endpoint moves; its connections stay where they are. */
+  #retargeted(endpoint: Endpoint, found: FoundEndpoint): Endpoint {
+    endpoint.pool.retarget(found.info);
+    return { ...endpoint, info: found.info };
+  }
+
+  #retire(pool: EndpointPool): void {
+    pool.drain();
+    for (const other of this.#leaving) if (other.isEmpty) this.#leaving.delete(other);
+    if (!pool.isEmpty) this.#leaving.add(pool);
+  }
+
+  #pickerOf(endpoints: readonly Endpoint[]): Picker<Endpoint> {
+    return new Picker(endpoints, {
+      policy: this.config.lbPolicy,
+      choiceCount: this.config.choiceCount,
+      random: this.#random,
+    });
+  }
+}

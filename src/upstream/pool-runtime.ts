@@ -1,0 +1,24 @@
+/**
+ * What every pool of one cluster shares: configuration, counters, breakers, and the way to connect.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { ClusterConfig } from "../config/types.ts";
+import type { H1Limits } from "../http/h1/types.ts";
+import type { ConnectEvents, Connection } from "../net/types.ts";
+import type { Breakers } from "./breakers.ts";
+import type { Deferral } from "./deferral.ts";
+import type { ClusterHandles } from "./stats.ts";
+import type { EndpointInfo } from "./types.ts";
+
+/** Begins to connect to an endpoint; the events come later, never from inside the call. */
+export type Connect = (target: EndpointInfo, events: ConnectEvents) => Connection;
+
+export interface PoolRuntime {
+  readonly config: ClusterConfig;
+  readonly handles: ClusterHandles;
+  readonly breakers: Breakers;
+  readonly clock: Clock;
+  readonly deferral: Deferral;
+  readonly limits: H1Limits;
+  readonly connect: Connect;
+}

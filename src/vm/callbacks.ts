@@ -1,0 +1,126 @@
+/**
+ * Enters the guest: one function that every export call goes through, and the three ways to call it
+ * (notify, ask, filter). Source: ABI 2.1.
+ * @hot per-request
+ */
+import { AssertionError, assert } from "../base/assert.ts";
+import { LIMITS } from "../base/limits.ts";
+import {
+  CALLBACK_NAMES,
+  CALLBACKS,
+  type CallbackName,
+  type CallbackSpec,
+  type ResultKind,
+} from "../abi/callback-table.ts";
+import type { GuestContext, HttpStreamContext } from "./contexts.ts";
+import { DIRECTION } from "./current-call.ts";
+import type { GuestFunction } from "./engine.ts";
+import { failedStatus, settleStreams } from "./failure.ts";
+import { convertStatus, stopStatus } from "./filter-status.ts";
+import { HEADERS_STATUS } from "./types.ts";
+import type { Vm } from "./vm.ts";
+
+/** One callback of one VM. */
+export interface GuestEntry {
+  readonly name: CallbackName;
+  /** Null: not exported, or kept from the guest by the capability restriction. */
+  readonly fn: GuestFunction | null;
+  readonly result: ResultKind;
+  /** A {@link DIRECTION}. */
+  readonly direction: number;
+}
+export type GuestEntries = { readonly [N in CallbackName]: GuestEntry };
+
+/** Looks every callback up once. `find` gives null for what must not be called. */
+export function resolveEntries(find: (name: string) => GuestFunction | null): GuestEntries {
+  const entries = CALLBACK_NAMES.map((name): [CallbackName, GuestEntry] => {
+    const { result, direction }: CallbackSpec = CALLBACKS[name];
+    return [name, { name, fn: find(name), result, direction: DIRECTION[direction] }];
+  });
+  return Object.fromEntries(entries) as unknown as GuestEntries;
+}
+
+/** Result of {@link enterGuest} when the VM failed during the call. */
+export const TRAPPED = -1;
+
+/**
+ * Calls an export with `(context id, a, b)` and returns its result as a u32, or {@link TRAPPED}.
+ * Unless it trapped the caller reads what hostcalls noted in `vm.call`, then calls {@link
+ * leaveGuest}.
+ */
+export function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: number): number {
+  const vm = context.root.vm;
+  const call = vm.call;
+  const fn = entry.fn;
+  assert(!call.active, "the guest is entered while it runs");
+  assert(fn !== null, "an absent callback is called");
+  call.begin(context, entry.name, entry.direction);
+  vm.actions.callBegins();
+  let result: unknown;
+  try {
+    result = fn(context.id, a, b);
+  } catch (error) {
+    if (error instanceof AssertionError) throw error;
+    vm.fail(error);
+    return TRAPPED;
+  }
+  if (vm.memory.size() > LIMITS.vmMemoryBytes) {
+    vm.fail(new Error("linear memory is over its limit"));
+    return TRAPPED;
+  }
+  return typeof result === "number" ? result >>> 0 : 0;
+}
+
+/** Ends a call that returned: clears what was noted, then runs the deferred actions. */
+export function leaveGuest(vm: Vm): void {
+  vm.call.end();
+  vm.actions.run();
+}
+
+/** Calls a callback without a result; false when the VM failed. An absent one is fine. */
+export function notifyGuest(context: GuestContext, entry: GuestEntry, a: number): boolean {
+  const vm = context.root.vm;
+  if (entry.fn === null) return true;
+  if (enterGuest(context, entry, a, 0) === TRAPPED) {
+    settleStreams(vm);
+    return false;
+  }
+  leaveGuest(vm);
+  return true;
+}
+
+/** Calls a callback that answers yes or no; null when the VM failed. An absent one says yes. */
+export function askGuest(context: GuestContext, entry: GuestEntry, a: number): boolean | null {
+  const vm = context.root.vm;
+  if (entry.fn === null) return true;
+  const answer = enterGuest(context, entry, a, 0);
+  if (answer === TRAPPED) {
+    settleStreams(vm);
+    return null;
+  }
+  leaveGuest(vm);
+  return answer !== 0;
+}
+
+/** Calls a callback of an HTTP stream and returns its status after conversion. */
+export function runHttpCallback(
+  stream: HttpStreamContext,
+  entry: GuestEntry,
+  a: number,
+  b: number,
+): number {
+  const vm = stream.root.vm;
+  if (!vm.running) return failedStatus(stream, entry);
+  if (stream.replied && entry.direction === DIRECTION.request) return stopStatus(entry.result);
+  if (entry.fn === null) return HEADERS_STATUS.continue;
+  const raw = enterGuest(stream, entry, a, b);
+  if (raw === TRAPPED) {
+    const status = failedStatus(stream, entry);
+    settleStreams(vm);
+    return status;
+  }
+  const status = convertStatus(stream, entry.result, raw);
+  stream.notePause(entry.direction, status !== HEADERS_STATUS.continue);
+  leaveGuest(vm);
+  return status;
+}

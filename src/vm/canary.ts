@@ -1,0 +1,58 @@
+/**
+ * The test run before a configuration is accepted: every plugin is started once, with roles that
+ * reach nothing, and thrown away (ABI 5.2 step 2). Its timers never fire, its metrics count
+ * nowhere.
+ */
+import { systemClock } from "../base/clock.ts";
+import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
+import type { GranaryConfig } from "../config/types.ts";
+import { createPluginHost } from "./plugin-host.ts";
+import type { PropertyHost, ThreadRoles } from "./roles.ts";
+
+/** Lines that say why a guest refused its configuration; more of them say no more. */
+const GUEST_LINES_MAX = 10;
+
+function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
+  let metricsDefined = 0;
+  const rootProperties: PropertyHost = {
+    property: (path) =>
+      path.length === 1 && path[0] === "node" ? config.node.property : undefined,
+    setProperty: () => false,
+  };
+  return {
+    metrics: {
+      define: () => metricsDefined++,
+      add: () => undefined,
+      set: () => undefined,
+      observe: () => undefined,
+      read: () => 0n,
+    },
+    log: {
+      log: (_level, message) => {
+        if (lines.length < GUEST_LINES_MAX) lines.push(message);
+      },
+      level: () => GUEST_LOG_LEVEL.warn,
+    },
+    timers: {
+      after: () => () => undefined,
+      wallNs: () => systemClock.wallNs(),
+      monotonicNs: () => systemClock.monotonicNs(),
+    },
+    rootProperties,
+  };
+}
+
+/**
+ * Starts every plugin of `config` once and drops it.
+ * @param modules compiled code by sha256.
+ * @returns one line per plugin that does not start, and then what guests warned about meanwhile;
+ *   empty when all start. Thread: any, a worker by preference: guest code runs here.
+ */
+export function canaryPlugins(
+  config: GranaryConfig,
+  modules: ReadonlyMap<string, WebAssembly.Module>,
+): readonly string[] {
+  const lines: string[] = [];
+  const problems = createPluginHost({ config, modules, roles: canaryRoles(config, lines) }).start();
+  return problems.length === 0 ? [] : [...problems, ...lines];
+}

@@ -1,0 +1,209 @@
+/**
+ * The contexts of one VM (ABI 5.1, 5.3): roots, one for each plugin configuration, and streams, one
+ * for each HTTP stream and plugin. A stream's context enters the guest lazily, at its first
+ * callback.
+ * @hot per-request
+ */
+import { type ContextId, contextId } from "../base/ids.ts";
+import type { PluginConfig } from "../config/types.ts";
+import { notifyGuest, runHttpCallback } from "./callbacks.ts";
+import { DIRECTION } from "./current-call.ts";
+import type { RootContext } from "./root-context.ts";
+import type { StreamRoles } from "./roles.ts";
+import { HEADERS_STATUS, type StreamContext } from "./types.ts";
+
+/** What a callback is made for. */
+export interface GuestContext {
+  readonly id: ContextId;
+  readonly root: RootContext;
+  /** Itself on a stream, null on a root. */
+  readonly stream: HttpStreamContext | null;
+}
+
+const CONTEXT_ID_MAX = 0xffffffff;
+const NO_ID = contextId(0);
+
+/** Live contexts by id. Ids start at 1 and are not reused while live. */
+export class ContextTable {
+  readonly #contexts = new Map<number, GuestContext>();
+  #lastId = 0;
+
+  /** A free id. */
+  nextId(): ContextId {
+    do this.#lastId = this.#lastId >= CONTEXT_ID_MAX ? 1 : this.#lastId + 1;
+    while (this.#contexts.has(this.#lastId));
+    return contextId(this.#lastId);
+  }
+
+  add(context: GuestContext): void {
+    this.#contexts.set(context.id, context);
+  }
+
+  get(id: number): GuestContext | null {
+    return this.#contexts.get(id) ?? null;
+  }
+
+  remove(id: number): void {
+    this.#contexts.delete(id);
+  }
+
+  get count(): number {
+    return this.#contexts.size;
+  }
+
+  /** Streams that live now, in a list of its own: it may be walked while contexts come and go. */
+  streams(): HttpStreamContext[] {
+    const streams: HttpStreamContext[] = [];
+    for (const context of this.#contexts.values()) {
+      if (context.stream !== null) streams.push(context.stream);
+    }
+    return streams;
+  }
+
+  /** Roots that live now, in a list of its own. */
+  roots(): RootContext[] {
+    const roots: RootContext[] = [];
+    for (const context of this.#contexts.values()) {
+      if (context.stream === null) roots.push(context.root);
+    }
+    return roots;
+  }
+}
+
+/** `fresh`: unknown to the guest. `ended`: only log, done and delete may follow. */
+type StreamPhase = "fresh" | "open" | "ended" | "deleted";
+
+export class HttpStreamContext implements GuestContext, StreamContext {
+  id: ContextId = NO_ID;
+  readonly root: RootContext;
+  readonly stream: HttpStreamContext = this;
+  readonly roles: StreamRoles;
+  readonly config: PluginConfig;
+  /** The policy for a failed VM was applied to this stream. */
+  failed = false;
+  /** The guest sent a local reply. */
+  replied = false;
+  #phase: StreamPhase = "fresh";
+  /** Bits of {@link DIRECTION}: halves this plugin holds. */
+  #paused = 0;
+
+  constructor(root: RootContext, config: PluginConfig, roles: StreamRoles) {
+    this.root = root;
+    this.config = config;
+    this.roles = roles;
+  }
+
+  /** Whether effects on the stream still make sense. */
+  get isOpen(): boolean {
+    return this.#phase === "open";
+  }
+
+  get isLogging(): boolean {
+    return this.#phase === "ended";
+  }
+
+  /** Whether StopIteration from a headers callback holds the headers alone (ABI 2.5 rule 4). */
+  get mayStopIteration(): boolean {
+    return this.config.allowOnHeadersStopIteration || this.root.vm.version === "0.2.100";
+  }
+
+  onRequestHeaders(count: number, endStream: boolean): number {
+    this.#create("open");
+    const entry = this.root.vm.entries.proxy_on_request_headers;
+    return runHttpCallback(this, entry, count, endStream ? 1 : 0);
+  }
+
+  onRequestBody(size: number, endStream: boolean): number {
+    this.#create("open");
+    const entry = this.root.vm.entries.proxy_on_request_body;
+    return runHttpCallback(this, entry, size, endStream ? 1 : 0);
+  }
+
+  onRequestTrailers(count: number): number {
+    this.#create("open");
+    return runHttpCallback(this, this.root.vm.entries.proxy_on_request_trailers, count, 0);
+  }
+
+  onResponseHeaders(count: number, endStream: boolean): number {
+    if (this.#phase !== "open") return HEADERS_STATUS.continue;
+    const entry = this.root.vm.entries.proxy_on_response_headers;
+    return runHttpCallback(this, entry, count, endStream ? 1 : 0);
+  }
+
+  onResponseBody(size: number, endStream: boolean): number {
+    if (this.#phase !== "open") return HEADERS_STATUS.continue;
+    const entry = this.root.vm.entries.proxy_on_response_body;
+    return runHttpCallback(this, entry, size, endStream ? 1 : 0);
+  }
+
+  onResponseTrailers(count: number): number {
+    if (this.#phase !== "open") return HEADERS_STATUS.continue;
+    return runHttpCallback(this, this.root.vm.entries.proxy_on_response_trailers, count, 0);
+  }
+
+  onLog(): void {
+    if (this.#phase !== "fresh" && this.#phase !== "open") return;
+    this.#create("ended");
+    this.#phase = "ended";
+    this.#paused = 0;
+    const vm = this.root.vm;
+    if (vm.running) notifyGuest(this, vm.entries.proxy_on_log, 0);
+  }
+
+  onDestroy(): void {
+    if (this.#phase === "deleted") return;
+    const known = this.#phase !== "fresh";
+    this.#phase = "ended";
+    this.#paused = 0;
+    const vm = this.root.vm;
+    if (known && vm.running) notifyGuest(this, vm.entries.proxy_on_done, 0);
+    if (known && vm.running) notifyGuest(this, vm.entries.proxy_on_delete, 0);
+    this.#phase = "deleted";
+    vm.contexts.remove(this.id);
+  }
+
+  /** Notes whether a callback of `direction` left its half of the stream held. */
+  notePause(direction: number, held: boolean): void {
+    if (held) this.#paused |= direction;
+    else this.#paused &= ~direction;
+  }
+
+  resumeRequest(): void {
+    this.#paused &= ~DIRECTION.request;
+    this.roles.stream.continueRequest();
+  }
+
+  resumeResponse(): void {
+    this.#paused &= ~DIRECTION.response;
+    this.roles.stream.continueResponse();
+  }
+
+  /** Fails the stream by the "closed" policy, once. */
+  fail(): void {
+    if (this.failed) return;
+    this.failed = true;
+    this.#paused = 0;
+    this.roles.stream.failStream();
+  }
+
+  /** The VM died: nothing will wake what this plugin holds. */
+  vmDied(): void {
+    if (this.#paused === 0 || this.#phase !== "open") return;
+    if (this.config.failurePolicy !== "open") {
+      this.fail();
+      return;
+    }
+    if ((this.#paused & DIRECTION.request) !== 0 && !this.replied) this.resumeRequest();
+    if ((this.#paused & DIRECTION.response) !== 0) this.resumeResponse();
+  }
+
+  #create(phase: StreamPhase): void {
+    if (this.#phase !== "fresh") return;
+    this.#phase = phase;
+    const vm = this.root.vm;
+    if (!vm.running) return;
+    this.id = vm.contexts.nextId();
+    vm.contexts.add(this);
+    notifyGuest(this, vm.entries.proxy_on_context_create, this.root.id);
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What the guest is being called for right now: the context of the event, the context that
+ * hostcalls act on (ABI 5.7), and what hostcalls noted for the end of the call. One per VM, reused
+ * by each call.
+ * @hot per-hostcall
+ */
+import type { GuestContext, HttpStreamContext } from "./contexts.ts";
+import type { RootContext } from "./root-context.ts";
+
+export const DIRECTION = { none: 0, request: 1, response: 2 } as const;
+
+export class CurrentCall {
+  /** Whether guest code of this VM is on the stack. */
+  active = false;
+  /** Whether that code is the guest's allocator, called from inside a hostcall. */
+  allocating = false;
+  /** Export that is running, for messages. */
+  callback = "start-up";
+  direction = 0;
+  /** Context of the event; null = the VM context. */
+  context: GuestContext | null = null;
+  /** Root of the context that hostcalls act on; null = the VM context. */
+  root: RootContext | null = null;
+  /** Stream that hostcalls act on; null on root and VM contexts. */
+  stream: HttpStreamContext | null = null;
+  /** A local reply was sent for the stream of this callback. */
+  stopped = false;
+  /** The stream of this callback was continued in the direction of this callback. */
+  resumed = false;
+  /** Whether buffer 7 is readable (ABI 4.5). */
+  pluginConfigReadable = false;
+
+  begin(context: GuestContext | null, callback: string, direction: number): void {
+    this.active = true;
+    this.callback = callback;
+    this.direction = direction;
+    this.stopped = false;
+    this.resumed = false;
+    this.target(context);
+    this.context = context;
+  }
+
+  /** Makes hostcalls act on `context` until the call ends. */
+  target(context: GuestContext | null): void {
+    this.root = context === null ? null : context.root;
+    this.stream = context === null ? null : context.stream;
+  }
+
+  end(): void {
+    this.active = false;
+    this.allocating = false;
+    this.pluginConfigReadable = false;
+    this.direction = DIRECTION.none;
+    this.context = null;
+    this.root = null;
+    this.stream = null;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * Effects that hostcalls ask for and that happen once the guest has returned, first in first out
+ * (ABI 2.1). A call that traps takes back what it asked for.
+ */
+import { assertNever } from "../base/assert.ts";
+import type { HttpStreamContext } from "./contexts.ts";
+import type { LocalReply } from "./roles.ts";
+import type { RootContext } from "./root-context.ts";
+
+export type DeferredAction =
+  | { readonly kind: "continueRequest"; readonly stream: HttpStreamContext }
+  | { readonly kind: "continueResponse"; readonly stream: HttpStreamContext }
+  | { readonly kind: "closeStream"; readonly stream: HttpStreamContext }
+  | { readonly kind: "clearRouteCache"; readonly stream: HttpStreamContext }
+  | { readonly kind: "localReply"; readonly stream: HttpStreamContext; readonly reply: LocalReply }
+  | { readonly kind: "deleteRoot"; readonly root: RootContext };
+
+export class DeferredActions {
+  readonly #queue: DeferredAction[] = [];
+  #head = 0;
+  /** Length of the queue when the running call began. */
+  #mark = 0;
+
+  push(action: DeferredAction): void {
+    this.#queue.push(action);
+  }
+
+  callBegins(): void {
+    this.#mark = this.#queue.length;
+  }
+
+  /** Takes back what the running call has queued. */
+  callTrapped(): void {
+    this.#queue.length = this.#mark;
+  }
+
+  /** Runs all actions. An action may enter the guest again, whose actions then run in there. */
+  run(): void {
+    while (this.#head < this.#queue.length) {
+      const action = this.#queue[this.#head++];
+      if (action !== undefined) runAction(action);
+    }
+    this.#queue.length = 0;
+    this.#head = 0;
+    this.#mark = 0;
+  }
+}
+
+function runAction(action: DeferredAction): void {
+  if (action.kind === "deleteRoot") {
+    action.root.delete();
+    return;
+  }
+  const stream = action.stream;
+  if (!stream.isOpen || stream.failed) return;
+  switch (action.kind) {
+    case "continueRequest":
+      stream.resumeRequest();
+      return;
+    case "continueResponse":
+      stream.resumeResponse();
+      return;
+    case "closeStream":
+      stream.roles.stream.closeStream();
+      return;
+    case "clearRouteCache":
+      stream.roles.stream.clearRouteCache();
+      return;
+    case "localReply":
+      stream.roles.stream.sendLocalReply(action.reply);
+      return;
+    default:
+      assertNever(action);
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * Gives results to the guest: memory from its allocator, exactly as long as the result, with
+ * pointer and length written to the out-parameters. An empty result is pointer 0 and length 0
+ * without an allocation (ABI 1.6). The out-parameters are checked before the allocation, so that a
+ * refused call leaks nothing. All methods return a status.
+ * @hot per-hostcall
+ */
+import { STATUS } from "../abi/enums.ts";
+import type { LinearMemory } from "../abi/linear-memory.ts";
+import { encodePairs, type PairSource, pairsByteSize } from "../abi/pairs.ts";
+import type { GuestAllocator } from "./guest-allocator.ts";
+
+export class GuestResults {
+  readonly #memory: LinearMemory;
+  readonly #allocator: GuestAllocator;
+
+  constructor(memory: LinearMemory, allocator: GuestAllocator) {
+    this.#memory = memory;
+    this.#allocator = allocator;
+  }
+
+  /** A latin1 string. */
+  text(text: string, ptrPtr: number, lenPtr: number): number {
+    if (text.length === 0) return this.empty(ptrPtr, lenPtr);
+    const ptr = this.reserve(text.length, ptrPtr, lenPtr);
+    if (ptr === 0) return STATUS.invalidMemoryAccess;
+    this.#memory.writeLatin1(ptr, text);
+    return STATUS.ok;
+  }
+
+  /** A copy of `bytes`. */
+  bytes(bytes: Uint8Array, ptrPtr: number, lenPtr: number): number {
+    if (bytes.byteLength === 0) return this.empty(ptrPtr, lenPtr);
+    const ptr = this.reserve(bytes.byteLength, ptrPtr, lenPtr);
+    if (ptr === 0) return STATUS.invalidMemoryAccess;
+    this.#memory.writeBytes(ptr, bytes);
+    return STATUS.ok;
+  }
+
+  /** A pairs block; no pairs at all are an empty result. */
+  pairs(source: PairSource, ptrPtr: number, lenPtr: number): number {
+    if (source.count === 0) return this.empty(ptrPtr, lenPtr);
+    const size = pairsByteSize(source);
+    const ptr = this.reserve(size, ptrPtr, lenPtr);
+    const target = ptr === 0 ? null : this.#memory.view(ptr, size);
+    if (target === null) return STATUS.invalidMemoryAccess;
+    encodePairs(source, target);
+    return STATUS.ok;
+  }
+
+  /** Pointer 0 and length 0. */
+  empty(ptrPtr: number, lenPtr: number): number {
+    return this.#write(ptrPtr, lenPtr, 0, 0) ? STATUS.ok : STATUS.invalidMemoryAccess;
+  }
+
+  /** Allocates `size` (>= 1) bytes and writes the out-parameters; the pointer, or 0. */
+  reserve(size: number, ptrPtr: number, lenPtr: number): number {
+    const memory = this.#memory;
+    if (!memory.isRange(ptrPtr, 4) || !memory.isRange(lenPtr, 4)) return 0;
+    const ptr = this.#allocator.allocate(size);
+    return ptr !== 0 && this.#write(ptrPtr, lenPtr, ptr, size) ? ptr : 0;
+  }
+
+  #write(ptrPtr: number, lenPtr: number, ptr: number, len: number): boolean {
+    const memory = this.#memory;
+    if (!memory.isRange(ptrPtr, 4) || !memory.isRange(lenPtr, 4)) return false;
+    return memory.writeU32(ptrPtr, ptr) && memory.writeU32(lenPtr, len);
+  }
+}

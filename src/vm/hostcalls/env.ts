@@ -1,0 +1,22 @@
+/** What hostcall bodies know of the VM they belong to. */
+import type { LinearMemory } from "../../abi/linear-memory.ts";
+import type { AbiVersion } from "../../abi/versions.ts";
+import type { VmConfig } from "../../config/types.ts";
+import type { ContextTable } from "../contexts.ts";
+import type { CurrentCall } from "../current-call.ts";
+import type { DeferredActions } from "../deferred-actions.ts";
+import type { GuestLog } from "../guest-log.ts";
+import type { GuestResults } from "../guest-results.ts";
+import type { ThreadRoles } from "../roles.ts";
+
+export interface HostcallEnv {
+  readonly memory: LinearMemory;
+  readonly call: CurrentCall;
+  readonly contexts: ContextTable;
+  readonly actions: DeferredActions;
+  readonly results: GuestResults;
+  readonly log: GuestLog;
+  readonly roles: ThreadRoles;
+  readonly config: VmConfig;
+  readonly version: AbiVersion;
+}

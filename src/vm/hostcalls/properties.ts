@@ -1,0 +1,47 @@
+/** proxy_get_property, proxy_set_property. ABI 3.3. */
+import { STATUS } from "../../abi/enums.ts";
+import type { GroupHostcalls } from "../../abi/hostcall-types.ts";
+import type { PropertyValue } from "../../config/types.ts";
+import { listenerProperty, pluginProperty } from "../plugin-properties.ts";
+import { byteText, PathCache, serializeProperty, splitPath } from "../property-codec.ts";
+import type { HostcallEnv } from "./env.ts";
+
+/** undefined = NotFound; null = not serialisable. */
+function lookUp(env: HostcallEnv, path: readonly string[]): PropertyValue | null | undefined {
+  const { root, stream } = env.call;
+  const name = path[0] ?? "";
+  if (name === "") return null;
+  if (path.length === 1) {
+    const own = pluginProperty(name, root === null ? null : root.config, env.config);
+    if (own !== undefined) return own;
+  }
+  if (stream !== null) return stream.roles.properties.property(path);
+  if (root === null) return undefined;
+  const known = listenerProperty(path, root.config);
+  return known !== undefined ? known : env.roles.rootProperties.property(path);
+}
+
+export function propertyHostcalls(env: HostcallEnv): GroupHostcalls<"properties"> {
+  const { memory, call, results } = env;
+  const paths = new PathCache();
+  return {
+    proxy_get_property: (pathPtr, pathLen, ptrPtr, lenPtr) => {
+      const path = memory.readLatin1(pathPtr, pathLen);
+      if (path === null) return STATUS.invalidMemoryAccess;
+      const value = lookUp(env, paths.split(path));
+      if (value === undefined) return STATUS.notFound;
+      if (value === null) return STATUS.serializationFailure;
+      if (typeof value === "string") return results.text(byteText(value), ptrPtr, lenPtr);
+      return results.bytes(serializeProperty(value), ptrPtr, lenPtr);
+    },
+    proxy_set_property: (pathPtr, pathLen, valuePtr, valueLen) => {
+      const path = memory.readLatin1(pathPtr, pathLen);
+      const value = memory.readBytes(valuePtr, valueLen);
+      if (path === null || value === null) return STATUS.invalidMemoryAccess;
+      const stream = call.stream;
+      if (stream === null) return STATUS.notFound;
+      const name = splitPath(path).join("\0");
+      return stream.roles.properties.setProperty(name, value) ? STATUS.ok : STATUS.notFound;
+    },
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * The root context of one plugin configuration in one VM: start, timer, end. Source: ABI 2.3, 2.9,
+ * 5.2.
+ */
+import type { ContextId } from "../base/ids.ts";
+import type { PluginConfig } from "../config/types.ts";
+import { askGuest, notifyGuest } from "./callbacks.ts";
+import type { GuestContext } from "./contexts.ts";
+import { logPrefix } from "./guest-log.ts";
+import type { Vm } from "./vm.ts";
+
+/** `draining`: proxy_on_done said "not yet", proxy_done is awaited. */
+type RootPhase = "starting" | "ready" | "draining" | "deleted";
+
+/** Timers overflow above this. */
+const TICK_MS_MAX = 0x7fffffff;
+
+export class RootContext implements GuestContext {
+  readonly id: ContextId;
+  readonly vm: Vm;
+  readonly config: PluginConfig;
+  readonly root: RootContext = this;
+  readonly stream = null;
+  /** What its log lines start with. */
+  readonly logPrefix: string;
+  #phase: RootPhase = "starting";
+  #tickMs = 0;
+  #cancelTick: (() => void) | null = null;
+  #whenDeleted: (() => void) | null = null;
+
+  constructor(vm: Vm, config: PluginConfig) {
+    this.vm = vm;
+    this.config = config;
+    this.id = vm.contexts.nextId();
+    this.logPrefix = logPrefix([config.name, config.rootId, config.vm.vmId]);
+  }
+
+  /** Whether streams may use this root. */
+  get usable(): boolean {
+    return this.#phase === "ready" && this.vm.running;
+  }
+
+  get isDraining(): boolean {
+    return this.#phase === "draining";
+  }
+
+  /** Creates, starts and configures the plugin in the guest; returns why it failed, or null. */
+  start(): string | null {
+    const { vm, config } = this;
+    const isFirst = vm.contexts.count === 0;
+    vm.contexts.add(this);
+    vm.call.pluginConfigReadable = isFirst;
+    const created = notifyGuest(this, vm.entries.proxy_on_context_create, 0);
+    vm.call.pluginConfigReadable = false;
+    if (!created) return vm.failureText();
+    const vmConfigSize = config.vm.configuration.byteLength;
+    const started = askGuest(this, vm.entries.proxy_on_vm_start, vmConfigSize);
+    if (started === null) return vm.failureText();
+    if (!started) return this.#refuse("proxy_on_vm_start");
+    vm.call.pluginConfigReadable = true;
+    const configured = askGuest(
+      this,
+      vm.entries.proxy_on_configure,
+      config.configuration.byteLength,
+    );
+    vm.call.pluginConfigReadable = false;
+    if (configured === null) return vm.failureText();
+    if (!configured) return this.#refuse("proxy_on_configure");
+    this.#phase = "ready";
+    return null;
+  }
+
+  /** Sets the tick period; 0 stops the timer. Within a tick the timer is armed after it. */
+  setTick(periodMs: number): void {
+    this.#tickMs = Math.min(periodMs, TICK_MS_MAX);
+    this.stopTimer();
+    if (!this.#inTick()) this.#armTick();
+  }
+
+  /** Cancels the timer; the period is kept. */
+  stopTimer(): void {
+    this.#cancelTick?.();
+    this.#cancelTick = null;
+  }
+
+  /**
+   * Ends the plugin: proxy_on_done, and proxy_on_delete at once or when the guest calls proxy_done.
+   * @param whenDeleted runs once, when the context is gone.
+   */
+  finish(whenDeleted: () => void): void {
+    this.#whenDeleted = whenDeleted;
+    if (!this.usable || askGuest(this, this.vm.entries.proxy_on_done, 0) !== false) this.delete();
+    else if (this.#phase === "ready") this.#phase = "draining";
+  }
+
+  /** proxy_on_delete, unless the VM failed; the id is dead afterwards. */
+  delete(): void {
+    if (this.#phase === "deleted") return;
+    this.stopTimer();
+    this.#tickMs = 0;
+    if (this.vm.running) notifyGuest(this, this.vm.entries.proxy_on_delete, 0);
+    this.#drop();
+    this.#whenDeleted?.();
+    this.#whenDeleted = null;
+  }
+
+  #drop(): void {
+    this.#phase = "deleted";
+    this.stopTimer();
+    this.vm.contexts.remove(this.id);
+  }
+
+  #refuse(callback: string): string {
+    this.#drop();
+    return `${callback} returned false`;
+  }
+
+  #inTick(): boolean {
+    const call = this.vm.call;
+    return call.active && call.context === this && call.callback === "proxy_on_tick";
+  }
+
+  #armTick(): void {
+    if (this.#tickMs === 0 || this.#phase === "deleted") return;
+    this.#cancelTick = this.vm.roles.timers.after(this.#tickMs, () => this.#tick());
+  }
+
+  #tick(): void {
+    this.#cancelTick = null;
+    if (!this.vm.running || this.#phase === "deleted") return;
+    const alive = notifyGuest(this, this.vm.entries.proxy_on_tick, 0);
+    if (alive && this.#cancelTick === null) this.#armTick();
+  }
+}

@@ -1,0 +1,104 @@
+/** Linking a module and running its entry point. Source: ABI 1.3, 1.4. */
+import { randomFillSync } from "node:crypto";
+import { createEmscripten } from "../abi/emscripten.ts";
+import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
+import { buildImports, type ImportSources } from "../abi/imports.ts";
+import type { LinearMemory } from "../abi/linear-memory.ts";
+import { createWasi, type WasiEnv } from "../abi/wasi.ts";
+import type { CurrentCall } from "./current-call.ts";
+import type { EngineInstance, VmEngine } from "./engine.ts";
+import { createHostcalls, restrictWasi } from "./hostcalls/bodies.ts";
+import type { HostcallEnv } from "./hostcalls/env.ts";
+import { GuestTrap, ProcExit } from "./trap.ts";
+
+function wasiEnv(env: HostcallEnv): WasiEnv {
+  return {
+    memory: env.memory,
+    environment: env.config.environment,
+    writeLine: (fd, text) => {
+      const level = fd === 1 ? GUEST_LOG_LEVEL.info : GUEST_LOG_LEVEL.error;
+      if (env.log.enabled(level)) env.log.line(level, text);
+    },
+    wallNs: () => env.roles.timers.wallNs(),
+    monotonicNs: () => env.roles.timers.monotonicNs(),
+    randomFill: (bytes) => {
+      randomFillSync(bytes);
+    },
+    exit: (code) => {
+      throw new ProcExit(code);
+    },
+  };
+}
+
+/** Every function a guest of this VM can import. */
+export function importSources(
+  env: HostcallEnv,
+  allowed: ReadonlySet<string> | null,
+): ImportSources {
+  return {
+    hostcalls: createHostcalls(env, allowed),
+    wasi: restrictWasi(createWasi(wasiEnv(env)), allowed, env.log),
+    emscripten: createEmscripten({
+      memory: env.memory,
+      trap: (reason) => {
+        throw new GuestTrap(reason);
+      },
+    }),
+  };
+}
+
+/** One line for each import of `code` that `sources` cannot serve. */
+export function unservedImports(
+  engine: VmEngine,
+  code: WebAssembly.Module,
+  sources: ImportSources,
+): readonly string[] {
+  const plan = buildImports(engine.importsOf(code), sources, {
+    memory: () => new WebAssembly.Memory({ initial: 0 }),
+    table: () => new WebAssembly.Table({ initial: 0, element: "anyfunc" }),
+  });
+  return plan.problems;
+}
+
+/**
+ * Instantiates `code`. A memory it imports is known to hostcalls while its `(start)` section runs.
+ */
+export function linkModule(
+  engine: VmEngine,
+  code: WebAssembly.Module,
+  into: { readonly sources: ImportSources; readonly memory: LinearMemory },
+): EngineInstance {
+  const wanted = engine.importsOf(code);
+  return engine.link(code, (stores) => {
+    const plan = buildImports(wanted, into.sources, stores);
+    if (plan.memory !== null) into.memory.attach(plan.memory);
+    return plan;
+  });
+}
+
+/**
+ * Runs what the toolchain starts with: `_initialize` and then `main` of a reactor, or `_start` of a
+ * command; never both. `proc_exit(0)` in `main` or `_start` is a normal end. Throws on a trap.
+ */
+export function runEntryPoint(instance: EngineInstance, call: CurrentCall): void {
+  const initialize = instance.getFunction("_initialize");
+  if (initialize === null) {
+    runMain(instance, call, "_start");
+    return;
+  }
+  call.callback = "_initialize";
+  initialize();
+  runMain(instance, call, instance.getFunction("main") === null ? "__main_void" : "main");
+}
+
+function runMain(instance: EngineInstance, call: CurrentCall, name: string): void {
+  const main = instance.getFunction(name);
+  if (main === null) return;
+  call.callback = name;
+  try {
+    if (name === "main") main(0, 0);
+    else main();
+  } catch (error) {
+    if (!(error instanceof ProcExit) || error.code !== 0) throw error;
+  }
+}

@@ -1,0 +1,42 @@
+/** Errors that end a guest, and what is told about them. Source: ABI 1.4, 1.7, 5.8. */
+import type { CurrentCall } from "./current-call.ts";
+
+/** What WASI `proc_exit` throws through guest frames: the guest ends here. */
+export class ProcExit extends Error {
+  readonly code: number;
+  constructor(code: number) {
+    super(`proc_exit(${code})`);
+    this.code = code;
+  }
+}
+
+/** What a host function throws that the guest must not survive (`abort`). */
+export class GuestTrap extends Error {}
+
+/** Why a VM failed. */
+export interface VmFailure {
+  /** Export that was running, or "start-up". */
+  readonly callback: string;
+  readonly reason: string;
+  /** Guest frames, innermost first. */
+  readonly backtrace: readonly string[];
+}
+
+/** Frames of a guest's stack that a report keeps (cpp-host: 20). */
+const BACKTRACE_FRAMES_MAX = 20;
+
+/** The failure that `error`, thrown during `call`, is. */
+export function describeTrap(error: unknown, call: CurrentCall): VmFailure {
+  const callback = call.allocating ? `the allocator, in ${call.callback}` : call.callback;
+  const reason = error instanceof Error ? error.message : String(error);
+  return { callback, reason, backtrace: guestFrames(error) };
+}
+
+function guestFrames(error: unknown): string[] {
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  return stack
+    .split("\n")
+    .filter((line) => line.includes("wasm://"))
+    .slice(0, BACKTRACE_FRAMES_MAX)
+    .map((line) => line.trim());
+}

@@ -1,0 +1,148 @@
+/**
+ * One instance of one module on one thread: linked, started, failed, closed. It owns everything its
+ * hostcalls need. Plugins with equal code and VM configuration share it. Source: ABI 1.3-1.5, 5.8.
+ */
+import { AssertionError } from "../base/assert.ts";
+import { Logger } from "../base/log.ts";
+import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
+import { LinearMemory } from "../abi/linear-memory.ts";
+import { type AbiVersion, detectAbiVersion } from "../abi/versions.ts";
+import type { VmConfig } from "../config/types.ts";
+import { type GuestEntries, resolveEntries } from "./callbacks.ts";
+import { ContextTable } from "./contexts.ts";
+import { CurrentCall, DIRECTION } from "./current-call.ts";
+import { DeferredActions } from "./deferred-actions.ts";
+import type { EngineInstance, VmEngine } from "./engine.ts";
+import { ALLOCATOR_EXPORTS, GuestAllocator } from "./guest-allocator.ts";
+import { GuestLog } from "./guest-log.ts";
+import { GuestResults } from "./guest-results.ts";
+import type { HostcallEnv } from "./hostcalls/env.ts";
+import { nextVmState, type VmEvent, type VmState } from "./lifecycle.ts";
+import type { ThreadRoles } from "./roles.ts";
+import { importSources, linkModule, runEntryPoint, unservedImports } from "./startup.ts";
+import { describeTrap, type VmFailure } from "./trap.ts";
+
+const logger = new Logger("wasm");
+
+export interface VmOptions {
+  readonly engine: VmEngine;
+  readonly config: VmConfig;
+  readonly roles: ThreadRoles;
+  /** Names that capability_restriction_config allows; null = all. */
+  readonly allowed: ReadonlySet<string> | null;
+}
+
+export class Vm implements HostcallEnv {
+  readonly config: VmConfig;
+  readonly roles: ThreadRoles;
+  readonly memory = new LinearMemory();
+  readonly call = new CurrentCall();
+  readonly contexts = new ContextTable();
+  readonly actions = new DeferredActions();
+  readonly log: GuestLog;
+  readonly results: GuestResults;
+  version: AbiVersion = "0.2.1";
+  entries: GuestEntries = resolveEntries(() => null);
+  /** Whether the guest may be entered; kept beside the state because each callback reads it. */
+  running = false;
+  failure: VmFailure | null = null;
+  readonly #engine: VmEngine;
+  readonly #allowed: ReadonlySet<string> | null;
+  readonly #allocator: GuestAllocator;
+  #state: VmState = "created";
+
+  constructor(options: VmOptions) {
+    this.config = options.config;
+    this.roles = options.roles;
+    this.#engine = options.engine;
+    this.#allowed = options.allowed;
+    this.log = new GuestLog(options.roles.log, this.call, options.config.vmId);
+    this.#allocator = new GuestAllocator(this.memory, this.call);
+    this.results = new GuestResults(this.memory, this.#allocator);
+  }
+
+  get state(): VmState {
+    return this.#state;
+  }
+
+  /** Links and starts `code` (ABI 1.4). Returns why it cannot run, or null. */
+  start(code: WebAssembly.Module): string | null {
+    this.#transition("start");
+    const exported = this.#engine.exportsOf(code);
+    const { version, markers } = detectAbiVersion(exported);
+    if (version === null) {
+      const found = markers.join(", ") || "none";
+      return this.#refuse(`no known ABI version is exported (found: ${found})`);
+    }
+    this.version = version;
+    const names = new Set(exported.map((entry) => entry.name));
+    const allocate = ALLOCATOR_EXPORTS.find((name) => names.has(name));
+    if (allocate === undefined) {
+      return this.#refuse(`no allocator is exported (${ALLOCATOR_EXPORTS.join(" or ")})`);
+    }
+    const sources = importSources(this, this.#allowed);
+    const problems = unservedImports(this.#engine, code, sources);
+    if (problems.length > 0) return this.#refuse(problems.join("; "));
+    this.call.begin(null, "start-up", DIRECTION.none);
+    try {
+      const instance = linkModule(this.#engine, code, { sources, memory: this.memory });
+      this.#bind(instance, allocate);
+      runEntryPoint(instance, this.call);
+    } catch (error) {
+      if (error instanceof AssertionError) throw error;
+      this.fail(error);
+      return this.failureText();
+    }
+    this.call.end();
+    this.#transition("started");
+    return null;
+  }
+
+  /** The VM is dead: an error escaped from the guest. Ends the call that was running. */
+  fail(error: unknown): void {
+    this.failure = describeTrap(error, this.call);
+    this.actions.callTrapped();
+    const report = [this.failureText(), ...this.failure.backtrace].join("\n  ");
+    this.log.line(GUEST_LOG_LEVEL.error, report);
+    this.call.end();
+    this.#transition("fail");
+    for (const root of this.contexts.roots()) root.stopTimer();
+  }
+
+  /** One line that says why the VM failed. */
+  failureText(): string {
+    if (this.failure === null) return "the VM has not failed";
+    return `the VM failed in ${this.failure.callback}: ${this.failure.reason}`;
+  }
+
+  /** Drops the VM without another call into it. */
+  close(): void {
+    this.#transition("close");
+    for (const root of this.contexts.roots()) root.stopTimer();
+  }
+
+  #bind(instance: EngineInstance, allocate: string): void {
+    if (instance.memory !== null) this.memory.attach(instance.memory);
+    const allocator = instance.getFunction(allocate);
+    if (allocator !== null) this.#allocator.bind(allocator);
+    const allowed = this.#allowed;
+    this.entries = resolveEntries((name) =>
+      allowed === null || allowed.has(name) ? instance.getFunction(name) : null,
+    );
+  }
+
+  #transition(event: VmEvent): void {
+    const next = nextVmState(this.#state, event);
+    if (logger.enabled("debug")) {
+      logger.debug(`vm ${this.config.vmKey}: ${event}: ${this.#state} -> ${next}`);
+    }
+    this.#state = next;
+    this.running = next === "running";
+  }
+
+  #refuse(reason: string): string {
+    this.failure = { callback: "start-up", reason, backtrace: [] };
+    this.#transition("fail");
+    return reason;
+  }
+}

@@ -1,0 +1,131 @@
+/** Roles of a thread and of a stream that record what a VM asks of them. */
+import type { PropertyValue } from "../../src/config/types.ts";
+import { HeaderMap } from "../../src/http/header-map.ts";
+import type { LocalReply, StreamRoles, ThreadRoles } from "../../src/vm/roles.ts";
+
+export class FakeTimers {
+  nowNs = 1_000_000_000n;
+  readonly #pending: { readonly at: bigint; readonly run: () => void }[] = [];
+
+  after = (delayMs: number, run: () => void): (() => void) => {
+    const entry = { at: this.nowNs + BigInt(delayMs) * 1_000_000n, run };
+    this.#pending.push(entry);
+    return () => {
+      const index = this.#pending.indexOf(entry);
+      if (index >= 0) this.#pending.splice(index, 1);
+    };
+  };
+  wallNs = (): bigint => 1_700_000_000_000_000_000n + this.nowNs;
+  monotonicNs = (): bigint => this.nowNs;
+
+  get pendingCount(): number {
+    return this.#pending.length;
+  }
+
+  /** Moves time on and runs what is due. */
+  advance(ms: number): void {
+    this.nowNs += BigInt(ms) * 1_000_000n;
+    for (const entry of [...this.#pending]) {
+      const index = this.#pending.indexOf(entry);
+      if (index < 0 || entry.at > this.nowNs) continue;
+      this.#pending.splice(index, 1);
+      entry.run();
+    }
+  }
+}
+
+export class FakeThread implements ThreadRoles {
+  readonly lines: string[] = [];
+  level = 0;
+  readonly timers = new FakeTimers();
+  readonly metricValues = new Map<number, bigint>();
+  readonly metricHandles = new Map<string, number>();
+  readonly rootValues: Record<string, PropertyValue | null> = {};
+  readonly log = {
+    log: (level: number, message: string): void => {
+      this.lines.push(`${level} ${message}`);
+    },
+    level: (): number => this.level,
+  };
+  readonly metrics = {
+    define: (kind: number, name: string): number => {
+      if (name === "refused") return -1;
+      const key = `${kind} ${name}`;
+      const handle = this.metricHandles.get(key) ?? this.metricHandles.size;
+      this.metricHandles.set(key, handle);
+      return handle;
+    },
+    add: (handle: number, offset: bigint): void => {
+      this.metricValues.set(handle, this.metrics.read(handle) + offset);
+    },
+    set: (handle: number, value: bigint): void => {
+      this.metricValues.set(handle, value);
+    },
+    observe: (handle: number, value: bigint): void => {
+      this.metricValues.set(handle, value);
+    },
+    read: (handle: number): bigint => this.metricValues.get(handle) ?? 0n,
+  };
+  readonly rootProperties = {
+    property: (path: readonly string[]) => this.rootValues[path.join(".")],
+    setProperty: (): boolean => false,
+  };
+}
+
+/** One stream. Maps and buffers are available when they are set. */
+export class FakeStream implements StreamRoles {
+  readonly calls: string[] = [];
+  readonly replies: LocalReply[] = [];
+  readonly maps: (HeaderMap | null)[] = [HeaderMap.of([[":path", "/"]]), null, null, null];
+  readonly writableMaps = new Set<number>([0]);
+  readonly bodies: (Uint8Array | null)[] = [null, null, null, null];
+  readonly values: Record<string, PropertyValue | null> = {};
+  readonly stored = new Map<string, Uint8Array>();
+  readonly headers = {
+    readable: (type: number): HeaderMap | null => this.maps[type] ?? null,
+    writable: (type: number): HeaderMap | null =>
+      this.writableMaps.has(type) ? (this.maps[type] ?? null) : null,
+    changed: (type: number): void => {
+      this.calls.push(`changed ${type}`);
+    },
+  };
+  readonly buffers = {
+    size: (type: number): number => this.bodies[type]?.byteLength ?? -1,
+    copyTo: (type: number, start: number, length: number, target: Uint8Array, at: number): void => {
+      target.set((this.bodies[type] as Uint8Array).subarray(start, start + length), at);
+    },
+    splice: (type: number, start: number, length: number, data: Uint8Array): boolean => {
+      const body = this.bodies[type] ?? null;
+      if (body === null) return false;
+      const parts = [body.subarray(0, start), data, body.subarray(start + length)];
+      this.bodies[type] = new Uint8Array(Buffer.concat(parts));
+      return true;
+    },
+  };
+  readonly stream = {
+    continueRequest: () => this.#note("continueRequest"),
+    continueResponse: () => this.#note("continueResponse"),
+    closeStream: () => this.#note("closeStream"),
+    sendLocalReply: (reply: LocalReply): void => {
+      this.replies.push(reply);
+      this.#note("localReply");
+    },
+    failStream: () => this.#note("failStream"),
+    clearRouteCache: () => this.#note("clearRouteCache"),
+  };
+  readonly properties = {
+    property: (path: readonly string[]): PropertyValue | null | undefined =>
+      this.values[path.join(".")] ?? (this.values[path.join(".")] === null ? null : undefined),
+    setProperty: (name: string, value: Uint8Array): boolean => {
+      this.stored.set(name, value);
+      return true;
+    },
+  };
+  /** Runs when an effect arrives, to see what happens meanwhile. */
+  onEffect: (name: string) => void = () => undefined;
+
+  #note(name: string): void {
+    this.calls.push(name);
+    this.onEffect(name);
+  }
+}

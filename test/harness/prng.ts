@@ -1,0 +1,15 @@
+/**
+ * Seeded pseudo-random numbers, so that tests with chance in them give the same result every time.
+ * Algorithm: mulberry32, 32 bits of state.
+ */
+
+/** A generator of numbers uniform in [0, 1). Equal seeds give equal sequences. */
+export function prng(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

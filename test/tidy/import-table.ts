@@ -1,0 +1,38 @@
+/**
+ * Which folder of `src` may import which, and the one door of each third-party package. Arrows only
+ * go down; `config/types.ts` is plain data that every folder from `net` on may name in types.
+ */
+export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  gen: [],
+  abi: ["base"],
+  shm: ["base"],
+  http: ["base", "shm"],
+  config: ["base", "gen", "http"],
+  net: ["base", "shm"],
+  metrics: ["base", "shm"],
+  vm: ["base", "abi", "shm", "http", "metrics"],
+  upstream: ["base", "http", "net", "metrics", "shm"],
+  silo: ["base", "abi", "shm", "http", "net", "metrics", "vm", "upstream"],
+  admin: ["base", "shm", "http", "metrics", "config", "silo"],
+  main: ["base", "abi", "shm", "http", "metrics", "config", "vm", "silo", "admin"],
+};
+
+/** What of a folder may be imported from where the table does not allow the folder as a whole. */
+export const PUBLIC_TYPES: readonly string[] = ["config/types.ts"];
+
+/** Of the silo, others know the messages and nothing else. */
+export const ONLY_DOORS: Readonly<Record<string, readonly string[]>> = {
+  silo: ["silo/messages.ts"],
+};
+
+/** The only files that import a package (or a subpath of it). */
+export const PACKAGE_DOORS: Readonly<Record<string, readonly string[]>> = {
+  "@bufbuild/protobuf": ["config/protobuf.ts"],
+  comlink: ["base/comlink.ts"],
+  piscina: ["main/cpu-pool.ts"],
+  "prom-client": ["metrics/prometheus.ts"],
+  re2js: ["http/regex.ts"],
+  "uWebSockets.js": ["silo/downstream/uws.ts"],
+  yaml: ["config/yaml.ts"],
+};
