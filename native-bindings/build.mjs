@@ -1,6 +1,6 @@
 /**
- * Builds native-bindings/build/granary.node with the machine's C compiler. Pure Node-API: one binary
- * serves every Node major. Without uv.h beside the running Node the loop guard is left out.
+ * Builds native-bindings/build/granary.node with the machine's C compiler. Pure Node-API: one
+ * binary serves every Node major. Without uv.h beside the running Node the loop guard is left out.
  *
  *   node native-bindings/build.mjs              builds, exit code 1 when that is not possible
  *   node native-bindings/build.mjs --optional   says why not, exit code 0

@@ -39,7 +39,10 @@ const ENTRIES = [
 const FIXES = [
   // The Envoy protos use `ignore_empty`, which the package's own (older) validate.proto lacks.
   ...[
-    ...["Float", "Double", "Int32", "Int64", "UInt32", "UInt64", "SInt32", "SInt64"].map((t) => [t, 8]),
+    ...["Float", "Double", "Int32", "Int64", "UInt32", "UInt64", "SInt32", "SInt64"].map((t) => [
+      t,
+      8,
+    ]),
     ...["Fixed32", "Fixed64", "SFixed32", "SFixed64"].map((t) => [t, 8]),
     ["String", 26],
     ["Bytes", 14],
@@ -123,7 +126,7 @@ function stage() {
   for (const tree of TREES) {
     cpSync(join(deps, tree), STAGE, {
       recursive: true,
-      filter: (source) => !/\.[^.\/\\]+$/.test(relative(deps, source)) || source.endsWith(".proto"),
+      filter: (source) => !/\.[^./\\]+$/.test(relative(deps, source)) || source.endsWith(".proto"),
     });
   }
   rmSync(join(STAGE, "tests"), { recursive: true, force: true });
@@ -141,11 +144,13 @@ function fix() {
     for (const [target, before, after] of FIXES) {
       if (target !== file) continue;
       if (file === "validate/validate.proto" && hasField(text, before)) continue;
-      if (!text.includes(before)) throw new Error(`${file}: "${before}" is not there to be replaced`);
+      if (!text.includes(before))
+        throw new Error(`${file}: "${before}" is not there to be replaced`);
       text = text.replace(before, () => after);
     }
     writeFileSync(join(STAGE, file), text);
-    for (const [, imported] of text.matchAll(/^import (?:public )?"([^"]+)";/gm)) todo.push(imported);
+    for (const [, imported] of text.matchAll(/^import (?:public )?"([^"]+)";/gm))
+      todo.push(imported);
   }
 }
 
@@ -156,7 +161,10 @@ function hasField(text, head) {
 }
 
 function generate() {
-  const args = ["generate", ...ENTRIES.flatMap((entry) => ["--path", join("build", "proto", entry)])];
+  const args = [
+    "generate",
+    ...ENTRIES.flatMap((entry) => ["--path", join("build", "proto", entry)]),
+  ];
   const path = [dirname(process.execPath), process.env.PATH ?? ""].join(delimiter);
   const buf = join(packageDir("@bufbuild/buf"), "bin", "buf");
   rmSync(OUT, { recursive: true, force: true });

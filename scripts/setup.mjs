@@ -1,7 +1,8 @@
 /**
- * Brings a checkout to where it can run: packages, generated protos, compiled TypeScript, the native
- * addon. Each step is skipped when its stamp in `build/setup.json` is that of its inputs, so calling
- * it again costs milliseconds. Needs Node and npm only; a C compiler is used when there is one.
+ * Brings a checkout to where it can run: packages, generated protos, compiled TypeScript, the
+ * native addon. Each step is skipped when its stamp in `build/setup.json` is that of its inputs, so
+ * calling it again costs milliseconds. Needs Node and npm only; a C compiler is used when there is
+ * one.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -43,7 +44,9 @@ function hashFiles(...files) {
   return hashOf(...files.map((file) => readFileSync(join(ROOT, file))));
 }
 
-/** Name, size and time of every file under the source folders: cheap, and changes with each edit. */
+/**
+ * Name, size and time of every file under the source folders: cheap, and changes with each edit.
+ */
 function hashSources() {
   const lines = [];
   for (const folder of SOURCE_FOLDERS) {

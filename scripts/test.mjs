@@ -1,10 +1,11 @@
 /**
- * `npm test`: sets up what is missing and runs every test. Words after `--` pick test files by a part
- * of their path: `npm test -- unit/main hostcalls`.
+ * `npm test`: sets up what is missing and runs every test. Words after `--` pick test files by a
+ * part of their path: `npm test -- unit/main hostcalls`.
  */
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { ROOT, setUp, withSetupErrors } from "./setup.mjs";
 
 /** Files that run at a time. */
@@ -37,7 +38,7 @@ function runTests(files) {
   });
 }
 
-await withSetupErrors(async () => {
+async function main() {
   await setUp();
   const files = testFiles(process.argv.slice(2));
   const lost = files.filter((file) => !existsSync(join(ROOT, file)));
@@ -48,4 +49,8 @@ await withSetupErrors(async () => {
     return;
   }
   process.exitCode = await runTests(files);
-});
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await withSetupErrors(main);
+}

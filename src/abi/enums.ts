@@ -60,8 +60,6 @@ export const BUFFER_TYPE = {
 
 export const METRIC_TYPE = { counter: 0, gauge: 1, histogram: 2 } as const;
 
-export const PEER_TYPE = { unknown: 0, local: 1, remote: 2 } as const;
-
 /** What a guest returns from a headers callback, before conversion (ABI 2.4). */
 export const GUEST_HEADERS_STATUS = {
   continue: 0,

@@ -14,11 +14,7 @@ export interface Latin1Bytes extends Uint8Array<ArrayBuffer> {
 const SHORT_TEXT_LENGTH = 24;
 
 /** The same memory with text methods; no copy. */
-export function latin1Bytes(
-  buffer: ArrayBufferLike,
-  offset: number,
-  length: number,
-): Latin1Bytes {
+export function latin1Bytes(buffer: ArrayBufferLike, offset: number, length: number): Latin1Bytes {
   return Buffer.from(buffer as ArrayBuffer, offset, length) as unknown as Latin1Bytes;
 }
 

@@ -10,15 +10,7 @@ import { guessToolchain } from "./toolchain.ts";
 import { ABI_VERSIONS, detectAbiVersion, markerOf } from "./versions.ts";
 import { WasmReader } from "./wasm-reader.ts";
 
-export type {
-  ExportInfo,
-  FunctionType,
-  ImportInfo,
-  MemoryInfo,
-  ModuleInfo,
-  Producer,
-  TableInfo,
-} from "./module-types.ts";
+export type { ExportInfo, ImportInfo, MemoryInfo, ModuleInfo } from "./module-types.ts";
 
 /** How the host meets one imported function. */
 export type Served = "served" | "unimplemented" | "unknown";
@@ -75,6 +67,7 @@ function finish(draft: Draft, byteSize: number): ModuleInfo {
       producers,
       sections: customSections.map((section) => section.name),
       functionNames: draft.functionNames,
+      dataMarks: draft.dataMarks,
     }),
   };
 }

@@ -12,6 +12,7 @@ import type {
   Producer,
   TableInfo,
 } from "./module-types.ts";
+import { DATA_MARKS } from "./toolchain.ts";
 import { readCustom } from "./wasm-custom-sections.ts";
 import type { WasmReader } from "./wasm-reader.ts";
 
@@ -70,6 +71,7 @@ export interface Draft {
   producers: Producer[];
   moduleName: string;
   functionNames: string[];
+  dataMarks: string[];
 }
 
 export function emptyDraft(): Draft {
@@ -87,6 +89,7 @@ export function emptyDraft(): Draft {
     producers: [],
     moduleName: "",
     functionNames: [],
+    dataMarks: [],
   };
 }
 
@@ -124,6 +127,11 @@ export function readSection(draft: Draft, id: number, section: WasmReader): void
       break;
     case 10:
       draft.codeBytes = section.remaining;
+      break;
+    case 11:
+      draft.dataMarks = DATA_MARKS.filter((mark) => section.contains(mark.pattern)).map(
+        (mark) => mark.toolchain,
+      );
       break;
     default:
       if (id >= SECTION_NAMES.length) section.fail("unknown section");

@@ -25,7 +25,7 @@ export interface TableInfo {
 }
 
 /** `type` is null when the type section has forms that this reader does not know. */
-export type ModuleItem =
+type ModuleItem =
   | { readonly kind: "function"; readonly type: FunctionType | null }
   | { readonly kind: "memory"; readonly memory: MemoryInfo | null }
   | { readonly kind: "table" | "global" | "tag" };

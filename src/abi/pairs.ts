@@ -20,8 +20,8 @@ export interface PairSource {
   valueAt(index: number): string;
 }
 
-/** Pairs kept in an array (tests, property maps, metadata). */
-export class PairList implements PairSource {
+/** Pairs kept in an array: property maps, metadata. */
+class PairList implements PairSource {
   readonly #pairs: readonly (readonly [string, string])[];
   readonly byteSize: number;
   constructor(pairs: readonly (readonly [string, string])[]) {
@@ -91,9 +91,9 @@ export function pairsBlock(pairs: readonly (readonly [string, string])[]): Uint8
 }
 
 /** Why a block was refused; "empty" is no refusal and gives an empty list instead. */
-export type PairsProblem = "tooLarge" | "tooMany" | "truncated" | "unterminated" | "trailingBytes";
+type PairsProblem = "tooLarge" | "tooMany" | "truncated" | "unterminated" | "trailingBytes";
 
-export type DecodedPairs =
+type DecodedPairs =
   | { readonly ok: true; readonly pairs: [string, string][] }
   | { readonly ok: false; readonly problem: PairsProblem };
 

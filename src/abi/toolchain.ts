@@ -25,7 +25,17 @@ export interface ToolchainEvidence {
   readonly sections: readonly string[];
   /** Some names of functions, from the name section. */
   readonly functionNames: readonly string[];
+  /** Toolchains of those {@link DATA_MARKS} that are in the data section. */
+  readonly dataMarks: readonly string[];
 }
+
+/** Text in the data of stripped modules that only one runtime has: places in its own library. */
+export const DATA_MARKS = [
+  { toolchain: "Rust", pattern: Buffer.from("library/core/src/", "latin1") },
+  { toolchain: "Rust", pattern: Buffer.from("library/alloc/src/", "latin1") },
+  { toolchain: "Rust", pattern: Buffer.from("library/std/src/", "latin1") },
+  { toolchain: "AssemblyScript", pattern: Buffer.from("~lib/", "utf16le") },
+] as const;
 
 /** First match wins: Rust, Go and TinyGo link objects made by clang, so clang comes last. */
 export function guessToolchain(evidence: ToolchainEvidence): Toolchain {
@@ -41,7 +51,7 @@ export function guessToolchain(evidence: ToolchainEvidence): Toolchain {
   if (assemblyScript !== null || isAssemblyScript(evidence)) {
     return { name: "AssemblyScript", version: assemblyScript ?? "" };
   }
-  if (isRustByNames(evidence)) return { name: "Rust", version: "" };
+  if (isRust(evidence)) return { name: "Rust", version: "" };
   const clang = versionOf(evidence, /clang$/i);
   const emscripten = versionOf(evidence, /^emscripten$/i);
   if (emscripten !== null || isEmscripten(evidence)) {
@@ -77,6 +87,7 @@ function isTinyGo(evidence: ToolchainEvidence): boolean {
 }
 
 function isAssemblyScript(evidence: ToolchainEvidence): boolean {
+  if (evidence.dataMarks.includes("AssemblyScript")) return true;
   if (hasName(evidence, /^(~lib\/|assembly\/|start:~lib)/)) return true;
   if (hasExport(evidence, /^(__new|__pin|__rtti_base)$/)) return true;
   // Emscripten's abort has no parameters.
@@ -89,7 +100,8 @@ function isAssemblyScript(evidence: ToolchainEvidence): boolean {
   );
 }
 
-function isRustByNames(evidence: ToolchainEvidence): boolean {
+function isRust(evidence: ToolchainEvidence): boolean {
+  if (evidence.dataMarks.includes("Rust")) return true;
   return hasName(evidence, /(^__rust_|^rust_begin_unwind$|17h[0-9a-f]{16}E?$)/);
 }
 

@@ -18,12 +18,11 @@ export const ERRNO = {
   notImplemented: 52,
   notSupported: 58,
   seekPipe: 70,
-  notCapable: 76,
 } as const;
-export type ErrnoName = keyof typeof ERRNO;
+type ErrnoName = keyof typeof ERRNO;
 
 /** `out`: an i32 pointer that the host writes to. */
-export type WasiParamKind = "i32" | "i64" | "out";
+type WasiParamKind = "i32" | "i64" | "out";
 export type WasiParam = readonly [name: string, kind: WasiParamKind];
 
 /**
@@ -125,10 +124,7 @@ export const WASI_FUNCTIONS = {
   ),
   path_readlink: body("fd path path_len buf buf_len *used", "writes 0, answers 58"),
   path_remove_directory: constant(PATH, "notSupported"),
-  path_rename: constant(
-    "fd old_path old_path_len new_fd new_path new_path_len",
-    "notSupported",
-  ),
+  path_rename: constant("fd old_path old_path_len new_fd new_path new_path_len", "notSupported"),
   path_symlink: constant("old_path old_path_len fd new_path new_path_len", "notSupported"),
   path_unlink_file: constant(PATH, "notSupported"),
   poll_oneoff: body("in out count *nevents", "writes 0: nothing is ever ready, nothing waits"),

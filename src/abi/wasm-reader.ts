@@ -99,6 +99,12 @@ export class WasmReader {
     return decoder.decode(this.#bytes.subarray(start, this.#at));
   }
 
+  /** Whether `pattern` is among the bytes that are left. */
+  contains(pattern: Buffer): boolean {
+    const rest = this.#bytes.subarray(this.#at, this.#end);
+    return Buffer.from(rest.buffer, rest.byteOffset, rest.byteLength).includes(pattern);
+  }
+
   skip(length: number): void {
     if (length > this.remaining) this.fail("unexpected end");
     else this.#at += length;

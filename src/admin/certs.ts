@@ -25,10 +25,18 @@ export function certificatesOf(config: GranaryConfig, clock: Clock): readonly ob
   };
   for (const { filterChain } of config.listeners) {
     const { tls } = filterChain;
-    if (tls !== null) add(tls.clientCa, tls.certificates.map((pair) => pair.certificatePem));
+    if (tls !== null)
+      add(
+        tls.clientCa,
+        tls.certificates.map((pair) => pair.certificatePem),
+      );
   }
   for (const { tls } of config.clusters) {
-    if (tls !== null) add(tls.trustedCa, tls.certificates.map((pair) => pair.certificatePem));
+    if (tls !== null)
+      add(
+        tls.trustedCa,
+        tls.certificates.map((pair) => pair.certificatePem),
+      );
   }
   return entries;
 }
@@ -36,7 +44,10 @@ export function certificatesOf(config: GranaryConfig, clock: Clock): readonly ob
 /** Whole days until the first certificate expires, or null without one: the value of the gauge
  * `server.days_until_first_cert_expiring`. */
 export function daysUntilFirstExpiry(config: GranaryConfig, clock: Clock): number | null {
-  const pems = [...config.listeners.map(({ filterChain }) => filterChain.tls), ...config.clusters.map(({ tls }) => tls)]
+  const pems = [
+    ...config.listeners.map(({ filterChain }) => filterChain.tls),
+    ...config.clusters.map(({ tls }) => tls),
+  ]
     .flatMap((tls) => tls?.certificates ?? [])
     .map((pair) => pair.certificatePem);
   const days = pems.flatMap(parse).map((certificate) => daysLeft(certificate, clock));

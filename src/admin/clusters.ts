@@ -1,6 +1,6 @@
 /**
- * `/clusters` and `/listeners`: what runs, as text and JSON. Every silo has connections of its own, so
- * the counts of an endpoint are the sums over silos. Source: Envoy, clusters_handler.cc,
+ * `/clusters` and `/listeners`: what runs, as text and JSON. Every silo has connections of its own,
+ * so the counts of an endpoint are the sums over silos. Source: Envoy, clusters_handler.cc,
  * listeners_handler.cc, admin/v3/clusters.proto.
  */
 import type { ClusterConfig } from "../config/types.ts";
@@ -24,8 +24,10 @@ const NO_STATS: Readonly<Record<string, number>> = {
   rq_total: 0,
 };
 
-/** One report per cluster, endpoints in the order they are met, counts added. An endpoint is healthy
- * while any silo finds it so. */
+/**
+ * One report per cluster, endpoints in the order they are met, counts added. An endpoint is healthy
+ * while any silo finds it so.
+ */
 export function mergeClusterReports(
   reports: readonly (readonly ClusterReport[])[],
 ): readonly ClusterReport[] {

@@ -23,7 +23,7 @@ const SENSITIVE: ReadonlySet<string> = new Set([
   "generic_secret",
 ]);
 
-/** Where static resources stand in a dump: the list, its dump, the wrapped field, the field's type. */
+/** Where static resources stand: the list, its dump and entry, the wrapped field and its type. */
 const LISTS = {
   static_clusters: {
     dump: "ClustersConfigDump",
@@ -60,7 +60,8 @@ export const configDump: AdminHandler = ({ query }, source) => {
   const bootstrap = asObject(redact(parsed));
   const loaded = new Date(source.configLoadedWallMs).toISOString();
   const lists = (Object.keys(LISTS) as ListName[]).map(
-    (name) => [name, entriesOf(name, bootstrap, loaded).filter(([key]) => filter.matches(key))] as const,
+    (name) =>
+      [name, entriesOf(name, bootstrap, loaded).filter(([key]) => filter.matches(key))] as const,
   );
   const mask = query.get("mask");
   const resource = query.get("resource");
@@ -174,7 +175,9 @@ function pick(message: JsonObject, paths: readonly (readonly string[])[]): JsonO
 function redact(value: Json): Json {
   if (isList(value)) return value.map(redact);
   if (!isObject(value)) return value;
-  return mapFields(value, (key, field) => (SENSITIVE.has(key) ? redactAll(key, field) : redact(field)));
+  return mapFields(value, (key, field) =>
+    SENSITIVE.has(key) ? redactAll(key, field) : redact(field),
+  );
 }
 
 function redactAll(key: string, value: Json): Json {

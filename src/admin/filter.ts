@@ -1,5 +1,6 @@
 /**
- * The `filter` and `name_regex` parameters: RE2 expressions of bounded length over names. Source: Envoy, Admin::Utility.
+ * The `filter` and `name_regex` parameters: RE2 expressions of bounded length over names. Source:
+ * Envoy, Admin::Utility.
  */
 import { compileRegex } from "../http/regex.ts";
 

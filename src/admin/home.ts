@@ -63,15 +63,13 @@ ${rows.join("")}</tbody>
 function routeRows(route: AdminRoute, rowClass: string): string {
   const target = escapeHtml(route.path.slice(1));
   const formId = target.replaceAll("/", "-");
-  const rows = [
-    `<tr${rowClass}><td>${command(route, target, formId)}</td><td>${escapeHtml(route.help)}</td></tr>\n`,
-  ];
+  const row = (cell: string, help: string): string =>
+    `<tr${rowClass}>${cell}<td>${help}</td></tr>\n`;
+  const rows = [row(`<td>${command(route, target, formId)}</td>`, escapeHtml(route.help))];
   for (const parameter of route.parameters) {
     const id = `${formId}-${parameter.name}`;
     const label = `<label for='${id}'>${escapeHtml(parameter.help)}</label>`;
-    rows.push(
-      `<tr${rowClass}><td class='option'>${control(parameter, id, formId)}</td><td>${label}</td></tr>\n`,
-    );
+    rows.push(row(`<td class='option'>${control(parameter, id, formId)}</td>`, label));
   }
   return rows.join("");
 }

@@ -1,6 +1,6 @@
 /**
- * `/ready`, `/server_info`, `/memory`, `/hot_restart_version`, and the endpoints that change how the
- * server runs. Source: Envoy, server_info_handler.cc, server_cmd_handler.cc.
+ * `/ready`, `/server_info`, `/memory`, `/hot_restart_version`, and the endpoints that change how
+ * the server runs. Source: Envoy, server_info_handler.cc, server_cmd_handler.cc.
  */
 import { type AdminHandler, json, text } from "./types.ts";
 

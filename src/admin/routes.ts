@@ -1,6 +1,6 @@
 /**
- * The admin interface as a table: path, method rule, help, parameters, handler. `/`, `/help` and the
- * 404 text are made from it. Paths, help and method rules are Envoy's.
+ * The admin interface as a table: path, method rule, help, parameters, handler. `/`, `/help` and
+ * the 404 text are made from it. Paths, help and method rules are Envoy's.
  */
 import { LOG_LEVELS } from "../base/log.ts";
 import { certs } from "./certs.ts";

@@ -140,7 +140,7 @@ function parseRequest(incoming: IncomingMessage, body: string): AdminRequest {
   return { method: incoming.method ?? "", path: decode(path), query: parseQuery(query) };
 }
 
-/** Unlike URLSearchParams' own parser a plus stays a plus, as in Envoy: filters are full of them. */
+/** Unlike in URLSearchParams' own parser a plus stays a plus, as in Envoy: filters need it. */
 function parseQuery(query: string): URLSearchParams {
   const parameters = new URLSearchParams();
   for (const pair of query.split("&")) {

@@ -1,6 +1,7 @@
 /**
  * What the admin interface needs of the proxy, and the shapes its parts share. Main implements
- * AdminSource; handlers know nothing else of the proxy. Admin runs on main and is off every hot way.
+ * AdminSource; handlers know nothing else of the proxy. Admin runs on main and is off every hot
+ * way.
  */
 import type { LogComponent, LogLevel } from "../base/log.ts";
 import type { GranaryConfig, SocketAddress } from "../config/types.ts";

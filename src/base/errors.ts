@@ -1,6 +1,6 @@
 /**
- * Operating errors as data: what the client sees, which response flag is logged, whether a retry may
- * help. `docs/errors.md` is generated from this table. Response flags and details are Envoy's.
+ * Operating errors as data: what the client sees, which response flag is logged, whether a retry
+ * may help. `docs/errors.md` is generated from this table. Response flags and details are Envoy's.
  */
 export interface ProxyErrorRow {
   /** Status of the local reply; 0 = the connection is closed without one. */

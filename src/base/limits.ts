@@ -4,7 +4,9 @@
 export const LIMITS = {
   /** One body chunk: a socket read fills at most this much. 64 KiB is libuv's own read size. */
   bodyChunkBytes: 65_536,
-  /** Body slabs of one silo; above, chunks come from the heap. Slabs are made as they are needed. */
+  /**
+   * Body slabs of one silo; above, chunks come from the heap. Slabs are made as they are needed.
+   */
   bodySlabBytes: 268_435_456,
   /** Default high watermark of a stream or connection buffer (Envoy: 1 MiB). */
   bufferBytesDefault: 1_048_576,

@@ -92,7 +92,10 @@ export function logLevelOf(component: LogComponent): LogLevel {
   return LOG_LEVELS[thresholds.get(component) ?? defaultThreshold] ?? "info";
 }
 
-/** Sets the line format: %Y %m %d %T %e (ms) %t (thread) %l (level) %L (letter) %n (component) %v (message) %P (pid). */
+/**
+ * Sets the line format: %Y %m %d %T %e (ms) %t (thread) %l (level) %L (letter) %n (component) %v
+ * (message) %P (pid).
+ */
 export function setLogFormat(next: string): void {
   format = next;
 }

@@ -13,8 +13,9 @@ export interface NativeBindings {
   /** 0, or a negative errno. The number must not be used again. Thread: any. */
   closeFd(fd: number): number;
   /**
-   * Call once at the start of a worker, before uWS is loaded: when the worker is killed, the handles
-   * that uWS left open are closed instead of aborting the process. False: built without libuv.
+   * Call once at the start of a worker, before uWS is loaded: when the worker is killed, the
+   * handles that uWS left open are closed instead of aborting the process. False: built without
+   * libuv.
    */
   armLoopGuard(): boolean;
 }

@@ -35,7 +35,8 @@ export function checkMessage(message: ReflectMessage, path: string, problems: Pr
     if (!message.isSet(field)) {
       checkUnset(field, at, problems);
     } else if (all || fields.includes(field.name)) {
-      if (field.proto.options?.deprecated === true) problems.warn(at, `${field.name} is deprecated`);
+      if (field.proto.options?.deprecated === true)
+        problems.warn(at, `${field.name} is deprecated`);
       checkSet(message, { field, path: at }, problems);
     } else {
       const instead = INSTEAD.get(`${message.desc.typeName}.${field.name}`);
@@ -62,7 +63,7 @@ function checkUnset(field: DescField, path: string, problems: ProblemList): void
     return;
   }
   if (field.fieldKind === "message" || field.presence === EXPLICIT_PRESENCE) return;
-  const zero = field.fieldKind === "enum" ? 0 : field.getDefaultValue() ?? zeroOf(field);
+  const zero = field.fieldKind === "enum" ? 0 : (field.getDefaultValue() ?? zeroOf(field));
   const wrong = violation(zero, found, field);
   if (wrong !== null) problems.add(path, `${field.name} ${wrong}`, `set ${field.name}`);
 }
@@ -144,7 +145,8 @@ function checkOne(value: unknown, { slot, rules: found }: Ruled, problems: Probl
     const any = value.message as Any;
     const desc = registry.getMessage(any.typeUrl.slice(any.typeUrl.lastIndexOf("/") + 1));
     const inner = anyUnpack(any, registry);
-    if (desc !== undefined && inner !== undefined) checkMessage(reflect(desc, inner), path, problems);
+    if (desc !== undefined && inner !== undefined)
+      checkMessage(reflect(desc, inner), path, problems);
     return;
   }
   const scalar = innerValue(value);

@@ -63,7 +63,8 @@ export function compileClusters(clusters: readonly Cluster[], place: Place): Clu
 
 function compileCluster(message: Cluster, place: Place): ClusterConfig {
   const discovery = message.clusterDiscoveryType;
-  const type = TYPES[discovery.case === "type" ? discovery.value : DiscoveryType.STATIC] ?? "static";
+  const type =
+    TYPES[discovery.case === "type" ? discovery.value : DiscoveryType.STATIC] ?? "static";
   const http = compileHttpOptions(message, place);
   const least = message.lbConfig;
   const tls = compileUpstreamTls(message.transportSocket, place.child("transport_socket"));
@@ -125,7 +126,10 @@ function compileHttpOptions(message: Cluster, place: Place): HttpProtocolOptions
   }
   if (found?.maxConnectionDuration !== undefined) {
     const nested = at.key(UPSTREAM_HTTP).child("common_http_protocol_options");
-    const where = found === message.commonHttpProtocolOptions ? place.child("common_http_protocol_options") : nested;
+    const where =
+      found === message.commonHttpProtocolOptions
+        ? place.child("common_http_protocol_options")
+        : nested;
     const field = where.child("max_connection_duration");
     field.problem("max_connection_duration is not implemented for clusters", "remove it");
   }

@@ -93,7 +93,10 @@ function compileFilters(
       routers++;
       if (!last) at.problem("the router must be the last HTTP filter", "move it to the end");
     } else if (last && compiled !== null) {
-      at.problem("the last HTTP filter must be the router", "add envoy.filters.http.router after it");
+      at.problem(
+        "the last HTTP filter must be the router",
+        "add envoy.filters.http.router after it",
+      );
     }
     if (compiled !== null) made.push(compiled);
   });

@@ -21,6 +21,9 @@ const ACTIONS: Readonly<Record<number, HeaderMutation["action"]>> = {
   [Action.OVERWRITE_IF_EXISTS]: "overwriteIfExists",
 };
 
+/** RFC 9110 token, or a pseudo-header. */
+const HEADER_NAME = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+
 /** `place` is that of the message with the four fields. */
 export function compileHeaders(message: HeaderFields, place: Place): HeaderMutations {
   const add = (options: readonly HeaderValueOption[], name: string): HeaderMutation[] => {
@@ -42,7 +45,9 @@ export function compileHeaders(message: HeaderFields, place: Place): HeaderMutat
 function headerToAdd(option: HeaderValueOption, place: Place): HeaderMutation {
   const at = place.child("header");
   const name = (option.header?.key ?? "").toLowerCase();
-  if (isProtected(name)) {
+  if (!HEADER_NAME.test(name)) {
+    at.child("key").problem(`"${name}" is not a valid HTTP header name`, "use a token");
+  } else if (isProtected(name)) {
     const hint = name === "host" ? "use host_rewrite_literal" : "remove it";
     at.child("key").problem(`"${name}" may not be changed`, hint);
   }
@@ -67,7 +72,11 @@ function actionOf(option: HeaderValueOption, place: Place): HeaderMutation["acti
 
 function headerToRemove(name: string, place: Place): string {
   const lower = name.toLowerCase();
-  if (isProtected(lower)) place.problem(`"${lower}" may not be removed`, "remove it from this list");
+  if (!HEADER_NAME.test(lower)) {
+    place.problem(`"${lower}" is not a valid HTTP header name`, "use a token");
+  } else if (isProtected(lower)) {
+    place.problem(`"${lower}" may not be removed`, "remove it from this list");
+  }
   return lower;
 }
 

@@ -95,6 +95,7 @@ function compileChains(
     if (i > 0) {
       const text = "more than one filter chain is not implemented by Granary";
       at.problem(text, "keep one filter chain a listener");
+      return null;
     }
     return compileChain(chain, listener, at);
   });

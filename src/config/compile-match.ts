@@ -1,5 +1,5 @@
 /** String, header, query and path matchers, and regular expressions. */
-import { compileRegex } from "../http/regex.ts";
+
 import type {
   HeaderMatcher,
   QueryParameterMatcher,
@@ -10,6 +10,7 @@ import type {
   RegexMatcher,
 } from "../gen/envoy/type/matcher/v3/regex_pb.ts";
 import type { StringMatcher } from "../gen/envoy/type/matcher/v3/string_pb.ts";
+import { compileRegex } from "../http/regex.ts";
 import type { Place } from "./place.ts";
 import { wireText } from "./place.ts";
 import type {
@@ -22,7 +23,9 @@ import type {
 /** The match of a route; null after a problem. */
 export function compileMatch(match: RouteMatch, place: Place): RouteMatchConfig | null {
   const path = compilePath(match, place);
-  const headers = match.headers.map((m, i) => compileHeaderMatch(m, place.child("headers").item(i)));
+  const headers = match.headers.map((m, i) =>
+    compileHeaderMatch(m, place.child("headers").item(i)),
+  );
   const queryParameters = match.queryParameters.map((m, i) =>
     compileQueryMatch(m, place.child("query_parameters").item(i)),
   );

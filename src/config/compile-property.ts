@@ -2,16 +2,17 @@
  * Messages to attribute trees (ABI 3.3): the encoding, and the fields by their proto names. Struct
  * and Value are unwrapped, wrappers too; integers and enums are bigint, floating numbers number.
  */
-import type {
-  DescField,
 
-  Message,
-  ReflectList,
-  ReflectMap,
-  ReflectMessage,
-} from "./protobuf.ts";
-import { isReflectMessage, isWrapperDesc, reflect, registry, ScalarType, toBinary } from "./protobuf.ts";
 import { durationNs } from "./pgv.ts";
+import type { DescField, Message, ReflectList, ReflectMap, ReflectMessage } from "./protobuf.ts";
+import {
+  isReflectMessage,
+  isWrapperDesc,
+  reflect,
+  registry,
+  ScalarType,
+  toBinary,
+} from "./protobuf.ts";
 import type { PropertyMessage, PropertyValue } from "./types.ts";
 
 /** The tree of one message (of a type in the registry). */
@@ -91,4 +92,3 @@ function messageValue(message: ReflectMessage): PropertyValue | null {
       return fromReflect(message);
   }
 }
-

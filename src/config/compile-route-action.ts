@@ -8,8 +8,8 @@ import type {
   WeightedCluster,
 } from "../gen/envoy/config/route/v3/route_components_pb.ts";
 import {
-  RedirectAction_RedirectResponseCode as RedirectCode,
   RouteAction_ClusterNotFoundResponseCode as NotFoundCode,
+  RedirectAction_RedirectResponseCode as RedirectCode,
 } from "../gen/envoy/config/route/v3/route_components_pb.ts";
 import { compileHeaders } from "./compile-headers.ts";
 import { compileRewrite } from "./compile-match.ts";
@@ -198,7 +198,9 @@ function compileRedirect(message: RedirectAction, place: Place): RedirectActionC
     path: path.case === "pathRedirect" ? wireText(path.value) : null,
     prefixRewrite: path.case === "prefixRewrite" ? wireText(path.value) : null,
     regexRewrite:
-      path.case === "regexRewrite" ? compileRewrite(path.value, place.child("regex_rewrite")) : null,
+      path.case === "regexRewrite"
+        ? compileRewrite(path.value, place.child("regex_rewrite"))
+        : null,
     stripQuery: message.stripQuery,
   };
 }

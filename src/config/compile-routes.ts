@@ -1,7 +1,8 @@
 /** The route table of one connection manager: virtual hosts and their routes. */
-import type { RouteConfiguration } from "../gen/envoy/config/route/v3/route_pb.ts";
+
 import type { Route, VirtualHost } from "../gen/envoy/config/route/v3/route_components_pb.ts";
 import { VirtualHost_TlsRequirementType as TlsRequirement } from "../gen/envoy/config/route/v3/route_components_pb.ts";
+import type { RouteConfiguration } from "../gen/envoy/config/route/v3/route_pb.ts";
 import { compileHeaders } from "./compile-headers.ts";
 import { compileMatch } from "./compile-match.ts";
 import { propertyOrNull } from "./compile-property.ts";
@@ -80,7 +81,8 @@ function compileHost(message: VirtualHost, limits: RouteLimits, place: Place): V
 function compileRoute(message: Route, limits: RouteLimits, place: Place): RouteConfig | null {
   const headers = compileHeaders(message, place);
   const action = compileAction(message, limits, place);
-  const match = message.match === undefined ? null : compileMatch(message.match, place.child("match"));
+  const match =
+    message.match === undefined ? null : compileMatch(message.match, place.child("match"));
   if (action === null || match === null) return null;
   return {
     name: message.name,

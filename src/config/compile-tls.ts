@@ -8,8 +8,8 @@ import type {
   TlsParameters,
 } from "../gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import {
-  SubjectAltNameMatcher_SanType as SanType,
   TlsParameters_TlsProtocol as Protocol,
+  SubjectAltNameMatcher_SanType as SanType,
 } from "../gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import type { CommonTlsContext } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import {
@@ -210,7 +210,9 @@ function compileValidation(
     const hint = "add trusted_ca";
     place.child("match_typed_subject_alt_names").problem("names prove nothing without a CA", hint);
   }
-  const hashes = message.verifyCertificateHash.map((hash) => hash.replaceAll(":", "").toLowerCase());
+  const hashes = message.verifyCertificateHash.map((hash) =>
+    hash.replaceAll(":", "").toLowerCase(),
+  );
   return { trustedCa, hashes, subjectAltNames };
 }
 
@@ -227,7 +229,7 @@ function compileParameters(
     const text = `the minimum ${minVersion} is above the maximum ${wanted}`;
     place.child("tls_minimum_protocol_version").problem(text, "swap the two");
   }
-  const maxVersion = minVersion > wanted ? minVersion : wanted;
+  const [, maxVersion = wanted] = [minVersion, wanted].sort();
   // BoringSSL writes groups of equal preference as [A|B]; OpenSSL knows only the list.
   const list = (message?.cipherSuites ?? []).join(":");
   const ciphers = list.replaceAll(/[[\]]/g, "").replaceAll("|", ":");

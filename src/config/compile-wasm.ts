@@ -93,7 +93,10 @@ function compileFailure(message: PluginMessage, place: Place): FailurePolicy {
   if (message.failOpen && message.failurePolicy !== FailureEnum.UNSPECIFIED) {
     place
       .child("fail_open")
-      .problem("fail_open and failure_policy are both set", "keep failure_policy, remove fail_open");
+      .problem(
+        "fail_open and failure_policy are both set",
+        "keep failure_policy, remove fail_open",
+      );
   }
   switch (message.failurePolicy) {
     case FailureEnum.FAIL_RELOAD:
@@ -134,7 +137,7 @@ function compileCode(message: VmMessage, place: Place): string | null {
   const source = readSource(specifier.value, at, LIMITS.moduleBytes);
   if (source === null) return null;
   const { bytes, origin } = source;
-  const field = at.child(origin === "inline" ? "inline_bytes" : "filename");
+  const field = at.child(source.field);
   if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
     const hint = "name a .wasm file (a core module, not a component and not text)";
     field.problem(`"${origin}" is not a WebAssembly module`, hint);
@@ -184,7 +187,8 @@ function pluginKey(
 ): string {
   const bare = clone(PluginConfigSchema, message);
   bare.vm = { case: undefined };
-  const metadata = listener.metadata === undefined ? [] : [propertyMessage(listener.metadata).encoded];
+  const metadata =
+    listener.metadata === undefined ? [] : [propertyMessage(listener.metadata).encoded];
   const extra = Buffer.concat([
     toBinary(PluginConfigSchema, bare),
     Buffer.from(`|${listener.trafficDirection}|`),

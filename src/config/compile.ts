@@ -5,8 +5,8 @@ import { accessLogOfPath, compileAccessLogs } from "./compile-access-log.ts";
 import { compileClusters } from "./compile-cluster.ts";
 import { compileAddress, compileListeners } from "./compile-listener.ts";
 import { propertyMessage } from "./compile-property.ts";
-import { Place } from "./place.ts";
 import type { CompileContext } from "./place.ts";
+import { Place } from "./place.ts";
 import { create } from "./protobuf.ts";
 import type { AdminConfig, GranaryConfig } from "./types.ts";
 

@@ -31,10 +31,7 @@ export const FORMAT_OPERATORS: ReadonlyMap<string, FormatOperator> = new Map([
   ["DYNAMIC_METADATA", row("required", "path", true)],
   ["FILTER_STATE", row("required", "path", true)],
   ["ENVIRONMENT", row("required", "name", true)],
-  [
-    "GRPC_STATUS",
-    row("optional", "words", true, ["CAMEL_STRING", "SNAKE_STRING", "NUMBER"]),
-  ],
+  ["GRPC_STATUS", row("optional", "words", true, ["CAMEL_STRING", "SNAKE_STRING", "NUMBER"])],
   ...[
     "REQUEST_DURATION",
     "RESPONSE_DURATION",

@@ -111,7 +111,11 @@ function readText(
   } catch (error) {
     // The YAML parser recurses: text nested thousands deep ends its stack.
     const reason = error instanceof RangeError ? "nested too deep" : String(error);
-    problems.addAt("", { origin, line: 1, column: 1 }, { message: reason, hint: "write it flatter" });
+    problems.addAt(
+      "",
+      { origin, line: 1, column: 1 },
+      { message: reason, hint: "write it flatter" },
+    );
     return null;
   }
 }

@@ -56,7 +56,8 @@ export function violation(value: unknown, rules: Rules, field: DescField): strin
   if (kind === "bool") {
     return set["const"] === undefined || set["const"] === value ? null : `must be ${set["const"]}`;
   }
-  if (typeof value === "number" || typeof value === "bigint") return rangeViolation(value, set, kind);
+  if (typeof value === "number" || typeof value === "bigint")
+    return rangeViolation(value, set, kind);
   return null;
 }
 
@@ -136,14 +137,12 @@ function stringViolation(value: string, set: RuleSet): string | null {
 function wellKnownViolation(value: string, set: RuleSet): string | null {
   const kind = set["well_known_regex"];
   const strict = set["strict"] !== false;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the characters PGV forbids.
   const loose = /^[^\u0000\n\r]*$/;
   if (kind === 1) {
-    const ok = strict ? /^:?[0-9a-zA-Z!#$%&'*+\-.^_|~`]+$/.test(value) : value !== "" && loose.test(value);
+    const ok = strict ? /^:?[0-9a-zA-Z!#$%&'*+\-.^_|~`]+$/.test(value) : loose.test(value);
     return ok ? null : "is not a valid HTTP header name";
   }
   if (kind === 2) {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the characters PGV forbids.
     const ok = strict ? /^[^\u0000-\u0008\u000a-\u001f\u007f]*$/.test(value) : loose.test(value);
     return ok ? null : "is not a valid HTTP header value";
   }
@@ -155,7 +154,8 @@ function lengthViolation(length: number, set: RuleSet, unit: string): string | n
   const least = number(set["min_len"]) ?? exact;
   const most = number(set["max_len"]) ?? exact;
   if (least === 1 && length === 0) return "must not be empty";
-  if (least !== null && length < least) return `must have at least ${least} ${unit}s, has ${length}`;
+  if (least !== null && length < least)
+    return `must have at least ${least} ${unit}s, has ${length}`;
   if (most !== null && length > most) return `must have at most ${most} ${unit}s, has ${length}`;
   return null;
 }
@@ -170,7 +170,8 @@ function number(value: unknown): number | null {
 
 /** A rule's own value: numbers as they are, durations in nanoseconds. */
 function bound(value: unknown): number | bigint | string | null {
-  if (typeof value === "number" || typeof value === "bigint" || typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "string")
+    return value;
   if (typeof value !== "object" || value === null) return null;
   return "message" in value ? durationNs(value.message as Message) : null;
 }
@@ -188,4 +189,3 @@ export function durationNs(message: Message & { seconds?: bigint; nanos?: number
 function showNs(ns: number | bigint): string {
   return `${Number(ns) / 1e9}s`;
 }
-

@@ -66,6 +66,11 @@ export class ProblemList {
     return this.#paths.has(path);
   }
 
+  /** Later passes say nothing about `path`: what is wrong with it has been said. */
+  mute(path: string): void {
+    this.#paths.add(path);
+  }
+
   warn(path: string, message: string, hint = ""): void {
     this.warnings.push({ path, ...this.positionOf(path), message, hint });
   }

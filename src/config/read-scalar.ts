@@ -64,7 +64,10 @@ export function enumJson(value: unknown, desc: DescEnum): ScalarRead {
 function text({ value, source }: Written): ScalarRead {
   if (typeof value !== "string") {
     const written = source === "" ? String(value) : source;
-    return { error: `expected a string, got ${show(value)}`, hint: `put it in quotes: "${written}"` };
+    return {
+      error: `expected a string, got ${show(value)}`,
+      hint: `put it in quotes: "${written}"`,
+    };
   }
   // protobuf strings are UTF-8: a lone surrogate (from a JSON escape) has no encoding.
   if (Buffer.from(value).toString() === value) return { json: value };
@@ -135,7 +138,9 @@ function duration(value: unknown): ScalarRead {
 function durationHint(value: unknown): string {
   const written = String(value);
   const match = /^(\d+(?:\.\d+)?) *(ms|us|m|min|h|d|)$/.exec(written);
-  const factor = { ms: 1e-3, us: 1e-6, m: 60, min: 60, h: 3600, d: 86_400, "": 1 }[match?.[2] ?? "x"];
+  const factor = { ms: 1e-3, us: 1e-6, m: 60, min: 60, h: 3600, d: 86_400, "": 1 }[
+    match?.[2] ?? "x"
+  ];
   if (match === null || factor === undefined) return 'write seconds with an "s", such as 0.25s';
   return `write seconds with an "s": ${Number((Number(match[1]) * factor).toFixed(6))}s`;
 }
@@ -145,10 +150,14 @@ function timestamp(value: unknown): ScalarRead {
   if (typeof value === "string" && shape.test(value) && !Number.isNaN(Date.parse(value))) {
     return { json: value };
   }
-  return { error: `${show(value)} is not a timestamp`, hint: "write RFC 3339: 2026-01-31T12:00:00Z" };
+  return {
+    error: `${show(value)} is not a timestamp`,
+    hint: "write RFC 3339: 2026-01-31T12:00:00Z",
+  };
 }
 
 function show(value: unknown): string {
-  const shown = typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
+  const shown =
+    typeof value === "bigint" ? String(value) : (JSON.stringify(value) ?? String(value));
   return shown.length > 80 ? `${shown.slice(0, 77)}...` : shown;
 }

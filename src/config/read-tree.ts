@@ -8,11 +8,11 @@ import type { DescField, DescMessage, JsonObject, JsonValue } from "./protobuf.t
 import { isWrapperDesc, registry } from "./protobuf.ts";
 import { enumJson, scalarJson } from "./read-scalar.ts";
 import { fieldHint } from "./suggest.ts";
-import type { Document, LineCounter, Node } from "./yaml.ts";
+import type { Alias, Document, LineCounter, Node } from "./yaml.ts";
 import { isAlias, isMap, isScalar, isSeq } from "./yaml.ts";
 
 /** Nodes after expansion of aliases: more is an alias bomb. */
-const NODES_MAX = 1_000_000;
+const NODES_MAX = 200_000;
 const DEPTH_MAX = 200;
 /** Messages whose proto JSON is not an object of their fields. */
 const SPECIAL = new Set(
@@ -35,6 +35,7 @@ type Read = JsonValue | undefined;
 export class TreeReader {
   readonly #source: Source;
   readonly #problems: ProblemList;
+  readonly #aliases = new Map<Alias, MaybeNode>();
   #nodes = 0;
   #depth = 0;
 
@@ -87,8 +88,9 @@ export class TreeReader {
       this.#locate(path, pair.key as Node);
       if (this.#isDuplicate(seen.keys, field?.name ?? key, path)) continue;
       if (field === undefined) {
-        const error = `unknown field "${key}" in ${desc.typeName}`;
-        this.#report(path, { error, hint: fieldHint(key, desc) });
+        const { hint, meant } = fieldHint(key, desc);
+        this.#report(path, { error: `unknown field "${key}" in ${desc.typeName}`, hint });
+        if (meant !== null) this.#problems.mute(join(at.path, meant));
         continue;
       }
       if (!isNull(pair.value as MaybeNode) && this.#isSecondMember(seen, field, path)) continue;
@@ -152,7 +154,10 @@ export class TreeReader {
       const path = `${at.path}[${first + i}]`;
       this.#locate(path, item as MaybeNode);
       if (isNull(item as MaybeNode) && !isValueField(field)) {
-        this.#report(path, { error: "an empty list item", hint: "write the item or remove the dash" });
+        this.#report(path, {
+          error: "an empty list item",
+          hint: "write the item or remove the dash",
+        });
         return;
       }
       const value = this.#single(item as MaybeNode, field, { path, base: undefined });
@@ -269,17 +274,28 @@ export class TreeReader {
 
   /** The node behind an alias; undefined for null and past the caps (reported once). */
   #enter(node: MaybeNode, path: string): Node | undefined {
-    const target = isAlias(node) ? node.resolve(this.#source.document) : node;
+    const target = isAlias(node) ? this.#resolve(node) : node;
     if (target === null || target === undefined || isNull(target)) return undefined;
     this.#nodes++;
     if (this.#nodes > NODES_MAX || this.#depth > DEPTH_MAX) {
       if (this.#nodes < NODES_MAX * 2) {
-        this.#report(path, { error: "too deep or too large after aliases", hint: "write it flatter" });
+        this.#report(path, {
+          error: "too deep or too large after aliases",
+          hint: "write it flatter",
+        });
         this.#nodes = NODES_MAX * 2;
       }
       return undefined;
     }
     return target;
+  }
+
+  /** Resolving walks the whole document, so each alias is resolved once. */
+  #resolve(alias: Alias): MaybeNode {
+    if (!this.#aliases.has(alias)) {
+      this.#aliases.set(alias, alias.resolve(this.#source.document));
+    }
+    return this.#aliases.get(alias);
   }
 
   #locate(path: string, node: MaybeNode): void {
@@ -321,7 +337,12 @@ export function isObject(value: unknown): value is JsonObject {
 
 /** Sets an own property, also for the key `__proto__`. */
 export function setOwn(target: JsonObject, key: string, value: JsonValue): void {
-  Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
+  Object.defineProperty(target, key, {
+    value,
+    enumerable: true,
+    writable: true,
+    configurable: true,
+  });
 }
 
 function isNull(node: MaybeNode): boolean {

@@ -32,12 +32,13 @@ export function closest(name: string, candidates: readonly string[]): string | n
   return best;
 }
 
-/** What to do about an unknown field of `desc`. */
-export function fieldHint(name: string, desc: DescMessage): string {
+/** What to do about an unknown field of `desc`, and the field that was probably meant. */
+export function fieldHint(name: string, desc: DescMessage): { hint: string; meant: string | null } {
   const names = desc.fields.map((field) => field.name);
   const near = closest(name, names);
-  if (near !== null) return `did you mean "${near}"?`;
-  if (names.length === 0) return "this message has no fields: remove it";
+  if (near !== null) return { hint: `did you mean "${near}"?`, meant: near };
+  if (names.length === 0) return { hint: "this message has no fields: remove it", meant: null };
   const some = names.slice(0, 12).join(", ");
-  return `remove it; the fields here are ${some}${names.length > 12 ? ", ..." : ""}`;
+  const more = names.length > 12 ? ", ..." : "";
+  return { hint: `remove it; the fields here are ${some}${more}`, meant: null };
 }

@@ -9,7 +9,7 @@ import { FIELD_VALUE, TOKEN_LOWER } from "./h1/byte-classes.ts";
 export function isValidHeaderName(name: string): boolean {
   for (let i = 0; i < name.length; i++) {
     const byte = name.charCodeAt(i);
-    if (byte > 0xff || TOKEN_LOWER[byte] !== byte) return false;
+    if (byte === 0 || byte > 0xff || TOKEN_LOWER[byte] !== byte) return false;
   }
   return name.length > 0;
 }

@@ -51,7 +51,12 @@ export class Acceptor implements TargetRegistry {
     return ports;
   }
 
-  /** Stops accepting and closes connections that still wait. Idempotent. */
+  /** Stops accepting on these listeners; what was accepted goes its way. Idempotent. */
+  closeListeners(indexes: readonly number[]): void {
+    for (const index of indexes) this.#servers[index]?.close();
+  }
+
+  /** Stops accepting at all and closes connections that still wait. Idempotent. */
   close(): void {
     this.#closed = true;
     for (const server of this.#servers.splice(0)) server.close();

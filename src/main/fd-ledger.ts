@@ -1,7 +1,7 @@
 /**
- * Who owns the descriptors that were sent to one silo. Messages arrive in order, so the silo's count
- * of adopted connections says which of the sent ones it took: the rest still belong to main. One
- * ledger per silo thread, on main; the counter is written by the silo.
+ * Who owns the descriptors that were sent to one silo. Messages arrive in order, so the silo's
+ * count of adopted connections says which of the sent ones it took: the rest still belong to main.
+ * One ledger per silo thread, on main; the counter is written by the silo.
  */
 
 export interface SentConnection {

@@ -89,6 +89,11 @@ export class Supervisor {
     return this.#seats.reduce((sum, seat) => sum + seat.silo.openConnections, 0);
   }
 
+  /** Answers of all silos carry `connection: close` from now on; connections are still taken. */
+  announceDrain(): void {
+    for (const { silo } of this.#seats) void silo.call((remote) => remote.drain());
+  }
+
   /** Every silo finishes what it has; dead ones are no longer replaced. Idempotent. */
   drain(): void {
     this.#replacing = false;

@@ -1,9 +1,15 @@
 /**
- * The built-in metrics as rows: kind, help and unit of each, under Envoy's names. The rows of clusters
- * stand beside the code that counts them, in `src/upstream/stats.ts`. Rows are what typed handles,
- * Prometheus' help texts and the generated list of metrics are made from.
+ * The built-in metrics as rows: kind, help and unit of each, under Envoy's names. The rows of
+ * clusters stand beside the code that counts them, in `src/upstream/stats.ts`. Rows are what typed
+ * handles, Prometheus' help texts and the generated list of metrics are made from.
  */
-import { type HandlesOf, handlesOf, type MetricRow, type MetricRows, type MetricUnit } from "./handles.ts";
+import {
+  type HandlesOf,
+  handlesOf,
+  type MetricRow,
+  type MetricRows,
+  type MetricUnit,
+} from "./handles.ts";
 import type { MetricScope } from "./types.ts";
 
 interface Row<Kind extends MetricRow["kind"]> {
@@ -206,8 +212,8 @@ export function wasmPluginStats(root: MetricScope, pluginName: string): WasmPlug
 }
 
 /**
- * Ends of names whose value every silo holds whole, because it describes something the silos share or
- * decide alike: the process' value is the largest column, not the sum.
+ * Ends of names whose value every silo holds whole, because it describes something the silos share
+ * or decide alike: the process' value is the largest column, not the sum.
  */
 const SHARED_VALUE_ENDS = [
   ".membership_total",

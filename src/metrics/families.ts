@@ -61,11 +61,11 @@ function seriesNames(name: string, kind: MetricSample["kind"]): readonly string[
   return kind === "histogram" ? [name, ...HISTOGRAM_ENDS.map((end) => name + end)] : [name];
 }
 
-/** `name`, or `name_<kind>`, `name_<kind>_2`... when another family has taken it. */
+/** `name`, or `name_2`, `name_3`... when another family has taken it. */
 function freeName(name: string, kind: MetricSample["kind"], taken: Set<string>): string {
   let candidate = name;
-  for (let n = 1; seriesNames(candidate, kind).some((series) => taken.has(series)); n++) {
-    candidate = n === 1 ? `${name}_${kind}` : `${name}_${kind}_${n}`;
+  for (let n = 2; seriesNames(candidate, kind).some((series) => taken.has(series)); n++) {
+    candidate = `${name}_${n}`;
   }
   for (const series of seriesNames(candidate, kind)) taken.add(series);
   return candidate;

@@ -1,8 +1,9 @@
 /**
  * Metrics that plugins define, one object per silo. It has the shape of the VM's MetricHost role.
- * Counters and gauges are exact 64-bit integers in the silo's own column; what a plugin reads is the
- * total of all columns of that name. Envoy's rules: names are exported as `wasmcustom.<name>`, the same
- * name is the same metric in every plugin, and the same name under another kind is another metric.
+ * Counters and gauges are exact 64-bit integers in the silo's own column; what a plugin reads is
+ * the total of all columns of that name. Envoy's rules: names are exported as `wasmcustom.<name>`,
+ * the same name is the same metric in every plugin, and the same name under another kind is another
+ * metric.
  * @hot per-hostcall
  */
 import { LIMITS } from "../base/limits.ts";

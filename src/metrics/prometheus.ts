@@ -1,6 +1,6 @@
 /**
- * The one door to prom-client: its exposition format over collectors that read a snapshot. A registry
- * lives for one scrape, because what is defined changes while the proxy runs.
+ * The one door to prom-client: its exposition format over collectors that read a snapshot. A
+ * registry lives for one scrape, because what is defined changes while the proxy runs.
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { type Family, familiesOf, type Labels } from "./families.ts";

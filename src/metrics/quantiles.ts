@@ -1,6 +1,6 @@
 /**
- * Percentiles and counts under given bounds, from the buckets of one histogram. Pure functions of the
- * reader's side.
+ * Percentiles and counts under given bounds, from the buckets of one histogram. Pure functions of
+ * the reader's side.
  */
 import { BUCKET_BOUNDS, BUCKET_COUNT } from "../shm/metric-buckets.ts";
 

@@ -1,11 +1,11 @@
 /**
- * Built-in metrics as the thread that counts sees them: handles over Float64 slots of its own column.
- * A definition that the full region refuses gets a handle over a private slot, so that who counts
- * never has to ask.
+ * Built-in metrics as the thread that counts sees them: handles over Float64 slots of its own
+ * column. A definition that the full region refuses gets a handle over a private slot, so that who
+ * counts never has to ask.
  * @hot per-request
  */
 import { bucketOf } from "../shm/metric-buckets.ts";
-import { MetricWriter, SLOTS_OF_KIND } from "../shm/metric-writer.ts";
+import { type MetricWriter, SLOTS_OF_KIND } from "../shm/metric-writer.ts";
 import type { Counter, Gauge, Histogram, MetricScope } from "./types.ts";
 
 class SlotCounter implements Counter {

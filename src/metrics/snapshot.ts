@@ -1,7 +1,7 @@
 /**
  * Reads all columns and sums them by name: what `/stats` and Prometheus show. Lives on main, which
- * never writes another thread's column: resetting counters and intervals of histograms are baselines
- * that the reader keeps.
+ * never writes another thread's column: resetting counters and intervals of histograms are
+ * baselines that the reader keeps.
  */
 import { BUCKET_COUNT } from "../shm/metric-buckets.ts";
 import type { MetricKind } from "../shm/metric-layout.ts";
@@ -59,9 +59,7 @@ function addScalar(total: Total, value: number | bigint): void {
   if (typeof value === "bigint" && typeof total.value === "bigint") {
     total.value = BigInt.asIntN(64, total.value + value);
   } else if (typeof value === "number" && typeof total.value === "number") {
-    total.value = isSharedValue(total.name)
-      ? Math.max(total.value, value)
-      : total.value + value;
+    total.value = isSharedValue(total.name) ? Math.max(total.value, value) : total.value + value;
   }
 }
 
@@ -111,9 +109,9 @@ export class MetricSnapshots {
   }
 
   /**
-   * Removes the column of a silo that has ended; what it counted stays in the totals. Built-in gauges
-   * leave with it, because the connections they counted are gone. A silo that takes over the region
-   * of its predecessor needs no retiring.
+   * Removes the column of a silo that has ended; what it counted stays in the totals. Built-in
+   * gauges leave with it, because the connections they counted are gone. A silo that takes over the
+   * region of its predecessor needs no retiring.
    */
   retire(region: SharedArrayBuffer): void {
     const reader = this.#readers.get(region);

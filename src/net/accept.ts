@@ -120,9 +120,12 @@ function acceptTls(
     ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: [...tls.alpn] }),
   };
   const socket = new TLSSocket(raw, options);
+  const cutShort = (): void => void socket.destroy(new Error("TLS handshake cut short"));
+  socket.once("end", cutShort);
   connection.attach(socket, socket);
   connection.noteAddresses(raw);
   socket.once("secure", () => {
+    socket.off("end", cutShort);
     const fault = clientCertificateFault(socket, tls);
     if (fault !== null) {
       socket.destroy(fault);

@@ -60,7 +60,7 @@ export class SocketConnection implements Connection {
     this.#secure = secure;
     socket.on("error", (error) => this.fail(error));
     socket.on("end", () => {
-      if (!this.#discards && !this.#closed) this.#events.onPeerEnd();
+      if (!this.#discards && !socket.destroyed) this.#events.onPeerEnd();
     });
     socket.on("close", () => this.#onClose());
     this.noteAddresses(socket);

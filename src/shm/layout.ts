@@ -1,7 +1,8 @@
 /**
  * Layouts of shared regions as data: every field with its offset, unit and the one role that writes
- * it. A region begins with a header that attaching threads check, so that two threads never read the
- * same bytes under two layouts. Owned by whoever creates the region; nothing here is on a hot path.
+ * it. A region begins with a header that attaching threads check, so that two threads never read
+ * the same bytes under two layouts. Owned by whoever creates the region; nothing here is on a hot
+ * path.
  *
  *   byte 0        4         8            12         16
  *        +--------+---------+------------+----------+----------------
@@ -87,8 +88,10 @@ export function defineLayout<const Rows extends Readonly<Record<string, FieldRow
   });
 }
 
-/** Makes a zeroed region with its header. The creator writes the header before it shares the buffer,
- * so the message that carries the buffer orders it before every reader. Thread: the creator. */
+/**
+ * Makes a zeroed region with its header. The creator writes the header before it shares the buffer,
+ * so the message that carries the buffer orders it before every reader. Thread: the creator.
+ */
 export function createRegion(layout: Layout<string>): SharedArrayBuffer {
   const region = new SharedArrayBuffer(layout.byteLength);
   new Uint32Array(region, 0, 3).set([layout.magic, layout.version, layout.byteLength]);

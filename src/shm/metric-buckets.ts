@@ -1,7 +1,7 @@
 /**
- * Log-linear buckets of histograms: 25 to a decade from 0.01 to 10^11, each at most 12.5 % wide, and
- * inclusive at their upper end as Prometheus' `le` is. Envoy's default bounds (0.5 ... 3,600,000) all
- * are bounds of buckets, so cumulative counts at them are exact. A pure table.
+ * Log-linear buckets of histograms: 25 to a decade from 0.01 to 10^11, each at most 14 % wide,
+ * and inclusive at their upper end as Prometheus' `le` is. Envoy's default bounds (0.5 ...
+ * 3,600,000) all are bounds of buckets, so cumulative counts at them are exact. A pure table.
  * @hot per-request
  */
 
@@ -18,8 +18,16 @@ const DECADES = EXPONENT_END - EXPONENT_MIN;
 /** Bucket 0 holds values <= 0, bucket 1 (0, 0.01], the last what is above the last bound. */
 export const BUCKET_COUNT = 2 + DECADES * PER_DECADE + 1;
 
-/** Multiplies a value of decade d (index 0: [0.01, 0.1)) to tenths of its mantissa. */
-const TO_TENTHS = Float64Array.from({ length: DECADES }, (_, d) => 10 / 10 ** (EXPONENT_MIN + d));
+/**
+ * A value of decade d (index 0: [0.01, 0.1)) times the one and divided by the other is its mantissa
+ * in tenths. Two factors, because only powers of ten from 1 up are exact.
+ */
+const TENTHS_FACTOR = Float64Array.from({ length: DECADES }, (_, d) =>
+  Math.max(1, 10 ** (1 - EXPONENT_MIN - d)),
+);
+const TENTHS_DIVISOR = Float64Array.from({ length: DECADES }, (_, d) =>
+  Math.max(1, 10 ** (EXPONENT_MIN + d - 1)),
+);
 const DECADE_TOP = Float64Array.from({ length: DECADES }, (_, d) => 10 ** (EXPONENT_MIN + d + 1));
 /** Bucket within the decade by tenths rounded up, 10..100. */
 const BY_TENTHS = Uint8Array.from({ length: 101 }, (_, tenths) =>
@@ -45,6 +53,6 @@ export function bucketOf(value: number): number {
   let decade = 0;
   while (decade < DECADES && value > (DECADE_TOP[decade] ?? 0)) decade++;
   if (decade === DECADES) return BUCKET_COUNT - 1;
-  const tenths = Math.ceil(value * (TO_TENTHS[decade] ?? 0));
-  return 2 + decade * PER_DECADE + (BY_TENTHS[tenths < 100 ? tenths : 100] ?? 0);
+  const tenths = Math.ceil((value * (TENTHS_FACTOR[decade] ?? 1)) / (TENTHS_DIVISOR[decade] ?? 1));
+  return 2 + decade * PER_DECADE + (BY_TENTHS[Math.min(tenths, 100)] ?? 0);
 }

@@ -1,5 +1,6 @@
 /**
- * Layout of a metric region: the column of one silo (or of main). One thread writes, any thread reads.
+ * Layout of a metric region: the column of one silo (or of main). One thread writes, any thread
+ * reads.
  *
  *   definition, append-only, 4-byte aligned, in `definitions`:
  *   byte 0      2           4          8
@@ -8,13 +9,13 @@
  *        | u16  | u16       | u32      |              | to 4    |
  *        +------+-----------+----------+--------------+---------+
  *
- * Ordering. (1) Definitions: the writer stores the bytes of a definition and the initial values of its
- * slots, then publishes by Atomics.store of `definitionCount`; a reader Atomics.loads the count and
- * looks at no byte beyond it. (2) Slots are written by plain 8-byte stores. They are 8-byte aligned and
- * V8 writes a Float64 or BigInt64 element by one 64-bit store on every 64-bit target, so no reader sees
- * half a value; there is one writer, so no update is lost; a reader may see a value that is a moment
- * old, which a metric allows. A message or the end of the thread orders everything before it, so
- * totals read after either are exact.
+ * Ordering. (1) Definitions: the writer stores the bytes of a definition and the initial values of
+ * its slots, then publishes by Atomics.store of `definitionCount`; a reader Atomics.loads the count
+ * and looks at no byte beyond it. (2) Slots are written by plain 8-byte stores. They are 8-byte
+ * aligned and V8 writes a Float64 or BigInt64 element by one 64-bit store on every 64-bit target,
+ * so no reader sees half a value; there is one writer, so no update is lost; a reader may see a
+ * value that is a moment old, which a metric allows. A message or the end of the thread orders
+ * everything before it, so totals read after either are exact.
  */
 import { CACHE_LINE_BYTES, createRegion, defineLayout } from "./layout.ts";
 
@@ -64,8 +65,8 @@ export const METRIC_LAYOUT = defineLayout({
 
 /**
  * What a definition means and how many slots it takes. Scalars of plugins take two: the value and a
- * flag that is 1 once the value was written. A Float64 scalar needs no flag: its slot begins as -0 and
- * any write leaves +0 or another number there.
+ * flag that is 1 once the value was written. A Float64 scalar needs no flag: its slot begins as -0
+ * and any write leaves +0 or another number there.
  */
 export const METRIC_KINDS = ["counter", "gauge", "histogram", "bigCounter", "bigGauge"] as const;
 export type MetricKind = (typeof METRIC_KINDS)[number];

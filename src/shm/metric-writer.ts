@@ -1,7 +1,8 @@
 /**
- * The writing side of a metric region: defines metrics and hands out their slots. One per region, on
- * the thread that owns it. A writer may take over the region of a thread that has ended: definitions,
- * counters and histograms go on where they stood, gauges of what died with the thread return to 0.
+ * The writing side of a metric region: defines metrics and hands out their slots. One per region,
+ * on the thread that owns it. A writer may take over the region of a thread that has ended:
+ * definitions, counters and histograms go on where they stood, gauges of what died with the thread
+ * return to 0.
  */
 import { LIMITS } from "../base/limits.ts";
 import { attachRegion } from "./layout.ts";

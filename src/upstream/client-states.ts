@@ -16,7 +16,7 @@ export const CLIENT_STATES = {
 } as const satisfies Record<string, Readonly<Record<string, string>>>;
 
 export type ClientState = keyof typeof CLIENT_STATES;
-export type ClientEvent = "connected" | "assign" | "free" | "close";
+type ClientEvent = "connected" | "assign" | "free" | "close";
 
 const TABLE: Readonly<Record<ClientState, { readonly [E in ClientEvent]?: ClientState }>> =
   CLIENT_STATES;

@@ -7,9 +7,9 @@ import { assert, present } from "../base/assert.ts";
 import type { Timer } from "../base/clock.ts";
 import type { ConnectEvents, Connection } from "../net/types.ts";
 import { type ClientState, nextClientState } from "./client-states.ts";
-import { connectFailureText } from "./connect-failure.ts";
-import type { PoolRuntime } from "./pool-runtime.ts";
+import { connectFailureText, socketAddressText } from "./connection-texts.ts";
 import type { Exchange, ExchangeConnection } from "./exchange.ts";
+import type { PoolRuntime } from "./pool-runtime.ts";
 import { RequestWriter } from "./request-writer.ts";
 import { ResponseReader } from "./response-reader.ts";
 import type { EndpointCounts } from "./stats.ts";
@@ -35,7 +35,7 @@ export interface ClientOwner {
 }
 
 /** Which side closed the connection. */
-export type CloseCause = "local" | "remote";
+type CloseCause = "local" | "remote";
 
 export class Http1Client implements ConnectEvents, ExchangeConnection {
   /** Monotonic time since when the connection is idle, in milliseconds. */
@@ -116,7 +116,8 @@ export class Http1Client implements ConnectEvents, ExchangeConnection {
 
   connectionInfo(poolReadyMs: number): UpstreamConnectionInfo {
     const info = present(this.#info, "connection info");
-    return poolReadyMs === 0 ? info : { ...info, poolReadyMs };
+    if (poolReadyMs === 0) return info;
+    return { endpoint: info.endpoint, localAddress: info.localAddress, tls: info.tls, poolReadyMs };
   }
 
   expectResponse(method: "HEAD" | "other"): void {
@@ -158,7 +159,7 @@ export class Http1Client implements ConnectEvents, ExchangeConnection {
     handles.upstream_cx_connect_ms.record(clock.monotonicMs() - this.#startMs);
     this.#info = {
       endpoint: this.#target,
-      localAddress: localAddressOf(this.#connection),
+      localAddress: socketAddressText(this.#connection.localAddress, this.#connection.localPort),
       tls: this.#connection.tls,
       poolReadyMs: 0,
     };
@@ -248,7 +249,7 @@ export class Http1Client implements ConnectEvents, ExchangeConnection {
     exchange.deliverEnd(head, chunk, trailers);
   }
 
-  /** Free before the router hears that the response is over: its next request finds a connection. */
+  /** Before the router hears the end of the response: its next request finds a connection. */
   #free(): void {
     if (this.#expectingBody) {
       this.#expectingBody = false;
@@ -334,10 +335,4 @@ export class Http1Client implements ConnectEvents, ExchangeConnection {
     this.#rxBytes = 0;
     this.#countedTxBytes = txBytes;
   }
-}
-
-/** `ip:port`, or `[ip]:port` for IPv6. */
-function localAddressOf(connection: Connection): string {
-  const ip = connection.localAddress;
-  return ip.includes(":") ? `[${ip}]:${connection.localPort}` : `${ip}:${connection.localPort}`;
 }

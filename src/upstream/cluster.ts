@@ -50,7 +50,8 @@ export class UpstreamCluster implements Cluster {
   readonly #random: () => number;
   readonly #breakers: Breakers;
   readonly #runtime: PoolRuntime;
-  readonly #discovery: Discovery;
+  /** Where the endpoints come from; its `ready` tells when they are known. */
+  readonly discovery: Discovery;
   #picker: Picker<Endpoint>;
   /** Pools of endpoints that are gone, until their last connection is closed. */
   readonly #leaving = new Set<EndpointPool>();
@@ -62,7 +63,9 @@ export class UpstreamCluster implements Cluster {
     this.#random = options.random;
     const statName = config.altStatName === "" ? config.name : config.altStatName;
     // Envoy writes ":" as "_" in the cluster part of a stat name.
-    this.stats = new ClusterStats(options.metrics.scope(`cluster.${statName.replaceAll(":", "_")}`));
+    this.stats = new ClusterStats(
+      options.metrics.scope(`cluster.${statName.replaceAll(":", "_")}`),
+    );
     const { handles } = this.stats;
     this.#breakers = createBreakers(config, handles);
     this.#runtime = {
@@ -75,21 +78,16 @@ export class UpstreamCluster implements Cluster {
       connect: options.connect,
     };
     this.#picker = this.#pickerOf([]);
-    this.#discovery = createDiscovery({ config, dns: options.dns, clock, handles });
+    this.discovery = createDiscovery({ config, dns: options.dns, clock, handles });
   }
 
   get endpointCount(): number {
     return this.#picker.endpoints.length;
   }
 
-  /** Resolves when the endpoints are known as far as they can be. */
-  get ready(): Promise<void> {
-    return this.#discovery.ready;
-  }
-
   /** Begins to look for endpoints; those of a static cluster are there at once. */
   start(): void {
-    this.#discovery.start((found) => this.#takeEndpoints(found));
+    this.discovery.start((found) => this.#takeEndpoints(found));
   }
 
   request(events: UpstreamEvents, context: LoadBalancerContext): UpstreamRequest | null {
@@ -128,7 +126,7 @@ export class UpstreamCluster implements Cluster {
 
   close(): void {
     this.#phase = "closed";
-    this.#discovery.stop();
+    this.discovery.stop();
     for (const endpoint of this.#picker.endpoints) endpoint.pool.close();
     for (const pool of this.#leaving) pool.close();
   }

@@ -1,6 +1,7 @@
 /**
- * Work that must wait until the caller's stack has unwound: watermark reports, resets found inside a
- * call, a request head that waits for the first body bytes to share its write. One queue per silo.
+ * Work that must wait until the caller's stack has unwound: watermark reports, resets found inside
+ * a call, a request head that waits for the first body bytes to share its write. One queue per
+ * silo.
  * @hot per-request
  */
 

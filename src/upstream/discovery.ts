@@ -2,9 +2,11 @@
  * Where the endpoints of a cluster come from: the configuration, or DNS asked again and again. Each
  * name is watched on its own; a failed look-up keeps what is known.
  */
+import { isIP } from "node:net";
 import type { Clock, Timer } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
 import type { ClusterConfig, EndpointConfig } from "../config/types.ts";
+import { socketAddressText } from "./connection-texts.ts";
 import type { DnsAnswer, DnsResolver } from "./dns.ts";
 import type { ClusterHandles } from "./stats.ts";
 import type { EndpointInfo } from "./types.ts";
@@ -38,10 +40,12 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     : new DnsDiscovery(options);
 }
 
-/** `ip:port`, or `[ip]:port` for IPv6. */
-export function endpointInfo(ip: string, config: EndpointConfig): EndpointInfo {
-  const address = ip.includes(":") ? `[${ip}]:${config.port}` : `${ip}:${config.port}`;
-  return { address, ip, port: config.port, hostname: config.hostname };
+function endpointInfo(ip: string, config: EndpointConfig): EndpointInfo {
+  const address = socketAddressText(ip, config.port);
+  // As in Envoy the name that was looked up stands in for a hostname that is not configured.
+  const named = isIP(config.host) === 0 ? config.host : "";
+  const hostname = config.hostname === "" ? named : config.hostname;
+  return { address, ip, port: config.port, hostname };
 }
 
 class StaticDiscovery implements Discovery {
@@ -157,8 +161,7 @@ class NameWatch {
       }
     }
     this.#markAnswered();
-    const refreshMs =
-      config.respectDnsTtl && answer.ttlMs > 0 ? answer.ttlMs : config.dnsRefreshMs;
+    const refreshMs = config.respectDnsTtl && answer.ttlMs > 0 ? answer.ttlMs : config.dnsRefreshMs;
     this.#timer = clock.after(refreshMs, () => this.#ask());
   }
 }

@@ -6,7 +6,7 @@ import dns from "node:dns";
 import { isIP } from "node:net";
 import type { ClusterConfig } from "../config/types.ts";
 
-export type DnsFamily = ClusterConfig["dnsFamily"];
+type DnsFamily = ClusterConfig["dnsFamily"];
 
 export interface DnsQuery {
   /** A name or an IP literal. */
@@ -15,7 +15,7 @@ export interface DnsQuery {
   readonly wantTtl: boolean;
 }
 
-/** `addresses` is empty when the name has none of the family asked for; null when the look-up failed. */
+/** `addresses`: empty when the name has none of that family, null when the look-up failed. */
 export interface DnsAnswer {
   readonly addresses: readonly string[] | null;
   /** Lowest TTL of the records, or -1 when unknown. */

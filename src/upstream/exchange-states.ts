@@ -1,6 +1,7 @@
 /**
- * The life of one exchange (a request and its response on one connection) as a table; every change of
- * state goes through `nextExchangeState`. Request and response run side by side, so a state says both.
+ * The life of one exchange (a request and its response on one connection) as a table; every change
+ * of state goes through `nextExchangeState`. Request and response run side by side, so a state says
+ * both.
  * @hot per-request
  */
 import { assert } from "../base/assert.ts";
@@ -23,7 +24,7 @@ export const EXCHANGE_STATES = {
 } as const satisfies Record<string, Readonly<Record<string, string>>>;
 
 export type ExchangeState = keyof typeof EXCHANGE_STATES;
-export type ExchangeEvent =
+type ExchangeEvent =
   | "assign"
   | "head"
   | "headAndEnd"

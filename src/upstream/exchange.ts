@@ -180,11 +180,7 @@ export class Exchange implements UpstreamRequest, Deferred {
   }
 
   /** Hands over what was not delivered yet of a response that is complete. Comes after `detach`. */
-  deliverEnd(
-    head: ResponseHead | null,
-    chunk: BodyChunk | null,
-    trailers: HeaderMap | null,
-  ): void {
+  deliverEnd(head: ResponseHead | null, chunk: BodyChunk | null, trailers: HeaderMap | null): void {
     if (head !== null) {
       this.#takeHead(head);
       if (chunk === null && trailers === null) {

@@ -8,7 +8,7 @@ import type { EndpointCounts } from "./stats.ts";
 import { WeightedQueue } from "./weighted-queue.ts";
 
 /** What a picker looks at. */
-export interface Pickable {
+interface Pickable {
   readonly info: { readonly address: string };
   /** 1 or more. */
   readonly weight: number;

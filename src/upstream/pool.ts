@@ -55,7 +55,7 @@ export class EndpointPool implements ClientOwner, ExchangeOwner {
     this.#target = target;
   }
 
-  /** Starts an exchange on an idle connection, or lets it wait for one; null = a breaker is open. */
+  /** Starts an exchange on an idle connection or lets it wait; null when a breaker is open. */
   start(events: UpstreamEvents): Exchange | null {
     const { breakers, handles } = this.#runtime;
     if (this.#idle.length > 0) {

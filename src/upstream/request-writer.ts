@@ -1,7 +1,7 @@
 /**
  * Puts one request after another on one connection: head, body by content-length or in chunks,
- * trailers. The head waits until the caller's stack has unwound, so that a body that is there already
- * leaves in the same write. Owned by an Http1Client.
+ * trailers. The head waits until the caller's stack has unwound, so that a body that is there
+ * already leaves in the same write. Owned by an Http1Client.
  * @hot per-request, per-chunk
  */
 import { latin1 } from "../http/h1/latin1.ts";

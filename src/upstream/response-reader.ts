@@ -12,10 +12,10 @@ import type { BodyChunk } from "../shm/body-chunk.ts";
 import type { Exchange } from "./exchange.ts";
 
 /**
- * `part`: the response goes on; `complete`: it is over; `surplus`: it is over and bytes are left that
- * nobody asked for; `malformed`: see `errorDetails`.
+ * `part`: the response goes on; `complete`: it is over; `surplus`: it is over and bytes are left
+ * that nobody asked for; `malformed`: see `errorDetails`.
  */
-export type ReadOutcome = "part" | "complete" | "surplus" | "malformed";
+type ReadOutcome = "part" | "complete" | "surplus" | "malformed";
 
 export class ResponseReader implements MessageEvents<ResponseHead> {
   readonly #connection: Connection;

@@ -1,6 +1,6 @@
 /**
- * Whether an attempt is worth another, and after how long: pure functions over the retry policy, with
- * Envoy's words. Counting retries, the circuit breaker and the timers belong to the router.
+ * Whether an attempt is worth another, and after how long: pure functions over the retry policy,
+ * with Envoy's words. Counting retries, the circuit breaker and the timers belong to the router.
  * Source: Envoy router filter, `x-envoy-retry-on`; retry_state_impl.cc.
  */
 import { assertNever } from "../base/assert.ts";
@@ -9,9 +9,9 @@ import type { HeaderMap } from "../http/header-map.ts";
 import type { UpstreamResetReason } from "./types.ts";
 
 /** Default base interval of Envoy (`upstream.base_retry_backoff_ms`). */
-export const RETRY_BACKOFF_BASE_MS = 25;
+const RETRY_BACKOFF_BASE_MS = 25;
 /** Default maximum: this many times the base. */
-export const RETRY_BACKOFF_MAX_FACTOR = 10;
+const RETRY_BACKOFF_MAX_FACTOR = 10;
 
 /**
  * Whether an answer is to be tried again.

@@ -1,7 +1,7 @@
 /**
- * The metrics of one cluster as rows (`cluster.<name>.<row>`, Envoy's spelling) and the handles made
- * from them, and the plain counts of one endpoint for `/clusters`. Handles are made when the cluster
- * is; only the counters of single status codes are made when a code is seen first.
+ * The metrics of one cluster as rows (`cluster.<name>.<row>`, Envoy's spelling) and the handles
+ * made from them, and the plain counts of one endpoint for `/clusters`. Handles are made when the
+ * cluster is; only the counters of single status codes are made when a code is seen first.
  * @hot per-request
  */
 import type { Counter, Gauge, Histogram, MetricScope } from "../metrics/types.ts";
@@ -24,7 +24,7 @@ const histogram = (help: string): { readonly kind: "histogram"; readonly help: s
   help,
 });
 
-/** Every metric of a cluster but `upstream_rq_<code>`. Source: Envoy, cluster manager statistics. */
+/** Every metric of a cluster but `upstream_rq_<code>`. Source: Envoy, cluster statistics. */
 export const CLUSTER_STATS = {
   upstream_cx_total: counter("Connections made"),
   upstream_cx_active: gauge("Connections open, those being made included"),

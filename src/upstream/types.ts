@@ -2,10 +2,11 @@
  * What the router (src/silo) and the upstream side say to each other. One UpstreamRequest is one
  * attempt; retries make a new one.
  */
+
+import type { ClusterConfig } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { TlsInfo } from "../net/types.ts";
 import type { BodyChunk } from "../shm/body-chunk.ts";
-import type { ClusterConfig } from "../config/types.ts";
 import type { ClusterStats } from "./stats.ts";
 
 /** Why an attempt ended without a complete response. Keys into PROXY_ERRORS by `RESET_ERRORS`. */
@@ -62,7 +63,8 @@ export interface UpstreamEvents {
 
 /**
  * The sending side of one attempt. What is sent before there is a connection is kept (chunks are
- * retained) and counts towards the high watermark. Every method is harmless once the attempt is over.
+ * retained) and counts towards the high watermark. Every method is harmless once the attempt is
+ * over.
  */
 export interface UpstreamRequest {
   /**
@@ -87,7 +89,7 @@ export interface UpstreamRequest {
 
 /** Chooses among endpoints: what a load balancer may look at. */
 export interface LoadBalancerContext {
-  /** Endpoints tried before, by address, to be avoided where others exist. Empty on first attempts. */
+  /** Addresses tried before, to be avoided where others exist. Empty on first attempts. */
   readonly triedAddresses: readonly string[];
 }
 

@@ -1,7 +1,7 @@
 /**
- * Weighted round robin by earliest deadline first: each entry is due every 1/weight, the one that is
- * due first is taken and put back. A binary heap over typed arrays, O(log n) per pick, no allocation.
- * Source: Envoy, edf_scheduler.h.
+ * Weighted round robin by earliest deadline first: each entry is due every 1/weight, the one that
+ * is due first is taken and put back. A binary heap over typed arrays, O(log n) per pick, no
+ * allocation. Source: Envoy, edf_scheduler.h.
  * @hot per-request
  */
 export class WeightedQueue {

@@ -3,8 +3,7 @@
  * (notify, ask, filter). Source: ABI 2.1.
  * @hot per-request
  */
-import { AssertionError, assert } from "../base/assert.ts";
-import { LIMITS } from "../base/limits.ts";
+
 import {
   CALLBACK_NAMES,
   CALLBACKS,
@@ -12,6 +11,8 @@ import {
   type CallbackSpec,
   type ResultKind,
 } from "../abi/callback-table.ts";
+import { AssertionError, assert } from "../base/assert.ts";
+import { LIMITS } from "../base/limits.ts";
 import type { GuestContext, HttpStreamContext } from "./contexts.ts";
 import { DIRECTION } from "./current-call.ts";
 import type { GuestFunction } from "./engine.ts";
@@ -41,14 +42,14 @@ export function resolveEntries(find: (name: string) => GuestFunction | null): Gu
 }
 
 /** Result of {@link enterGuest} when the VM failed during the call. */
-export const TRAPPED = -1;
+const TRAPPED = -1;
 
 /**
  * Calls an export with `(context id, a, b)` and returns its result as a u32, or {@link TRAPPED}.
  * Unless it trapped the caller reads what hostcalls noted in `vm.call`, then calls {@link
  * leaveGuest}.
  */
-export function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: number): number {
+function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: number): number {
   const vm = context.root.vm;
   const call = vm.call;
   const fn = entry.fn;
@@ -72,7 +73,7 @@ export function enterGuest(context: GuestContext, entry: GuestEntry, a: number, 
 }
 
 /** Ends a call that returned: clears what was noted, then runs the deferred actions. */
-export function leaveGuest(vm: Vm): void {
+function leaveGuest(vm: Vm): void {
   vm.call.end();
   vm.actions.run();
 }
@@ -120,7 +121,8 @@ export function runHttpCallback(
     return status;
   }
   const status = convertStatus(stream, entry.result, raw);
-  stream.notePause(entry.direction, status !== HEADERS_STATUS.continue);
+  const isHeld = status !== HEADERS_STATUS.continue && !vm.call.stopped;
+  stream.notePause(entry.direction, isHeld);
   leaveGuest(vm);
   return status;
 }

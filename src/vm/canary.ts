@@ -3,8 +3,9 @@
  * reach nothing, and thrown away (ABI 5.2 step 2). Its timers never fire, its metrics count
  * nowhere.
  */
-import { systemClock } from "../base/clock.ts";
+
 import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
+import { systemClock } from "../base/clock.ts";
 import type { GranaryConfig } from "../config/types.ts";
 import { createPluginHost } from "./plugin-host.ts";
 import type { PropertyHost, ThreadRoles } from "./roles.ts";

@@ -8,8 +8,8 @@ import { type ContextId, contextId } from "../base/ids.ts";
 import type { PluginConfig } from "../config/types.ts";
 import { notifyGuest, runHttpCallback } from "./callbacks.ts";
 import { DIRECTION } from "./current-call.ts";
+import type { LocalReply, StreamRoles } from "./roles.ts";
 import type { RootContext } from "./root-context.ts";
-import type { StreamRoles } from "./roles.ts";
 import { HEADERS_STATUS, type StreamContext } from "./types.ts";
 
 /** What a callback is made for. */
@@ -81,7 +81,7 @@ export class HttpStreamContext implements GuestContext, StreamContext {
   readonly config: PluginConfig;
   /** The policy for a failed VM was applied to this stream. */
   failed = false;
-  /** The guest sent a local reply. */
+  /** The guest sent a local reply, or one is queued. */
   replied = false;
   #phase: StreamPhase = "fresh";
   /** Bits of {@link DIRECTION}: halves this plugin holds. */
@@ -178,6 +178,12 @@ export class HttpStreamContext implements GuestContext, StreamContext {
     this.roles.stream.continueResponse();
   }
 
+  /** Sends the guest's local reply: the stream no longer waits for this plugin. */
+  reply(reply: LocalReply): void {
+    this.#paused = 0;
+    this.roles.stream.sendLocalReply(reply);
+  }
+
   /** Fails the stream by the "closed" policy, once. */
   fail(): void {
     if (this.failed) return;
@@ -193,7 +199,7 @@ export class HttpStreamContext implements GuestContext, StreamContext {
       this.fail();
       return;
     }
-    if ((this.#paused & DIRECTION.request) !== 0 && !this.replied) this.resumeRequest();
+    if ((this.#paused & DIRECTION.request) !== 0) this.resumeRequest();
     if ((this.#paused & DIRECTION.response) !== 0) this.resumeResponse();
   }
 

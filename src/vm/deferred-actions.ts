@@ -7,7 +7,7 @@ import type { HttpStreamContext } from "./contexts.ts";
 import type { LocalReply } from "./roles.ts";
 import type { RootContext } from "./root-context.ts";
 
-export type DeferredAction =
+type DeferredAction =
   | { readonly kind: "continueRequest"; readonly stream: HttpStreamContext }
   | { readonly kind: "continueResponse"; readonly stream: HttpStreamContext }
   | { readonly kind: "closeStream"; readonly stream: HttpStreamContext }
@@ -31,11 +31,15 @@ export class DeferredActions {
 
   /** Takes back what the running call has queued. */
   callTrapped(): void {
+    for (const action of this.#queue.slice(this.#mark)) {
+      if (action.kind === "localReply") action.stream.replied = false;
+    }
     this.#queue.length = this.#mark;
   }
 
   /** Runs all actions. An action may enter the guest again, whose actions then run in there. */
   run(): void {
+    if (this.#queue.length === 0) return;
     while (this.#head < this.#queue.length) {
       const action = this.#queue[this.#head++];
       if (action !== undefined) runAction(action);
@@ -67,7 +71,7 @@ function runAction(action: DeferredAction): void {
       stream.roles.stream.clearRouteCache();
       return;
     case "localReply":
-      stream.roles.stream.sendLocalReply(action.reply);
+      stream.reply(action.reply);
       return;
     default:
       assertNever(action);

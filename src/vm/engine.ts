@@ -2,7 +2,7 @@
  * What the VM needs of an engine that executes guest code. Adding an engine means implementing this
  * and nothing else.
  */
-import type { ImportPlan, ImportedStores, ModuleImport } from "../abi/imports.ts";
+import type { ImportedStores, ImportPlan, ModuleImport } from "../abi/imports.ts";
 
 /**
  * An exported guest function; arguments are i32, the result i32 or nothing. It throws on a trap.

@@ -2,17 +2,14 @@
  * The plugins of one thread: which VM and root each has, what streams get of them. The silo's door
  * to this folder. Thread: a silo's.
  */
-import { Logger } from "../base/log.ts";
 import type { GranaryConfig, PluginConfig } from "../config/types.ts";
-import type { VmEngine } from "./engine.ts";
 import { HttpStreamContext } from "./contexts.ts";
+import type { VmEngine } from "./engine.ts";
 import { FailedStreamContext } from "./failed-stream.ts";
 import type { StreamRoles, ThreadRoles } from "./roles.ts";
 import { RootSlot, type SlotOptions, VmSlot, vmSlotKey } from "./slots.ts";
 import type { CreatePluginHost, Plugin, PluginHost, StreamContext } from "./types.ts";
 import { v8Engine } from "./v8-engine.ts";
-
-const logger = new Logger("wasm");
 
 class HostedPlugin implements Plugin {
   readonly config: PluginConfig;
@@ -36,7 +33,7 @@ class HostedPlugin implements Plugin {
 }
 
 /** The plugins of every wasm filter of `config`, in the order of the listeners. */
-export function wasmPlugins(config: GranaryConfig): PluginConfig[] {
+function wasmPlugins(config: GranaryConfig): PluginConfig[] {
   return config.listeners.flatMap((listener) =>
     listener.filterChain.http.httpFilters.flatMap((filter) =>
       filter.kind === "wasm" ? [filter.plugin] : [],
@@ -72,9 +69,7 @@ class ThreadPluginHost implements PluginHost {
     for (const config of wasmPlugins(this.#options.config)) {
       if (this.#plugins.has(config)) continue;
       const problem = this.#add(config).start();
-      if (problem === null) continue;
-      problems.push(`plugin "${config.name}": ${problem}`);
-      logger.error(`plugin "${config.name}" failed to start: ${problem}`);
+      if (problem !== null) problems.push(`plugin "${config.name}": ${problem}`);
     }
     return problems;
   }
@@ -84,20 +79,17 @@ class ThreadPluginHost implements PluginHost {
   }
 
   stop(graceMs: number): void {
-    const slots = [...this.#roots.values()];
-    const roots = slots.flatMap((slot) => (slot.root === null ? [] : [slot.root]));
-    let left = roots.length;
+    let left = this.#roots.size;
     const ended = (): void => {
       left--;
       if (left === 0) this.#close();
     };
-    for (const root of roots) root.finish(ended);
+    for (const slot of this.#roots.values()) slot.finish(ended);
     if (left > 0) this.#options.roles.timers.after(graceMs, () => this.#close());
-    else this.#close();
   }
 
   #close(): void {
-    for (const slot of this.#vms.values()) slot.vm?.close();
+    for (const slot of this.#vms.values()) slot.close();
   }
 
   #add(config: PluginConfig): HostedPlugin {

@@ -3,8 +3,9 @@
  * Text is latin1 as it came from the wire; text that is not, from the configuration, goes out as
  * UTF-8.
  */
-import { assertNever } from "../base/assert.ts";
+
 import { pairsBlock } from "../abi/pairs.ts";
+import { assertNever } from "../base/assert.ts";
 import type { PropertyValue } from "../config/types.ts";
 
 /** The parts of a path: split at NUL, without the empty part that a trailing NUL makes. */

@@ -3,12 +3,15 @@
  * content anew when it died, no sooner than the backoff allows. A VM slot is shared by the plugins
  * with equal VM key, a root slot by those with equal plugin key in it. Source: ABI 5.1, 5.2, 5.8.
  */
+import { Logger } from "../base/log.ts";
 import type { PluginConfig } from "../config/types.ts";
 import type { VmEngine } from "./engine.ts";
 import { ReloadBackoff } from "./failure.ts";
 import type { ThreadRoles } from "./roles.ts";
 import { RootContext } from "./root-context.ts";
 import { Vm } from "./vm.ts";
+
+const logger = new Logger("wasm");
 
 export interface SlotOptions {
   readonly engine: VmEngine;
@@ -70,10 +73,18 @@ export class VmSlot {
     if (problem !== null) {
       this.#problem = problem;
       this.#mayRun = ranBefore;
+      if (ranBefore) logger.error(`vm ${plugin.vm.vmKey} cannot be made anew: ${problem}`);
       return null;
     }
+    if (ranBefore) logger.warn(`vm ${plugin.vm.vmKey} failed and was made anew`);
     this.#vm = vm;
     return vm;
+  }
+
+  /** Drops the VM; there will be no other. */
+  close(): void {
+    this.#mayRun = false;
+    this.#vm?.close();
   }
 }
 
@@ -99,10 +110,6 @@ export class RootSlot {
     return this.#problem;
   }
 
-  get root(): RootContext | null {
-    return this.#root;
-  }
-
   /** The root if streams can use it, or a new one if it may be made now; else null. */
   acquire(): RootContext | null {
     if (this.#root?.usable === true) return this.#root;
@@ -118,10 +125,18 @@ export class RootSlot {
     if (problem !== null) {
       this.#problem = problem;
       this.#mayRun = this.#root !== null;
+      if (this.#mayRun) logger.error(`plugin "${this.#plugin.name}" cannot restart: ${problem}`);
       return null;
     }
     this.#root = root;
     return root;
+  }
+
+  /** Ends the root; there will be no other. `ended` runs once, when the root is gone. */
+  finish(ended: () => void): void {
+    this.#mayRun = false;
+    if (this.#root === null) ended();
+    else this.#root.finish(ended);
   }
 
   /** A root whose VM another plugin has replaced starts at once; one that was refused waits. */

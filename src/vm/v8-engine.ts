@@ -5,7 +5,7 @@
  * error does; linking is tried again with the limits it names. No guest code runs before linking
  * succeeds.
  */
-import type { ImportPlan, ImportedStores } from "../abi/imports.ts";
+import type { ImportedStores, ImportPlan } from "../abi/imports.ts";
 import type { EngineInstance, GuestFunction, ModuleExport, VmEngine } from "./engine.ts";
 
 const LINK_ATTEMPTS_MAX = 8;

@@ -2,11 +2,12 @@
  * One instance of one module on one thread: linked, started, failed, closed. It owns everything its
  * hostcalls need. Plugins with equal code and VM configuration share it. Source: ABI 1.3-1.5, 5.8.
  */
-import { AssertionError } from "../base/assert.ts";
-import { Logger } from "../base/log.ts";
+
 import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
 import { LinearMemory } from "../abi/linear-memory.ts";
 import { type AbiVersion, detectAbiVersion } from "../abi/versions.ts";
+import { AssertionError } from "../base/assert.ts";
+import { Logger } from "../base/log.ts";
 import type { VmConfig } from "../config/types.ts";
 import { type GuestEntries, resolveEntries } from "./callbacks.ts";
 import { ContextTable } from "./contexts.ts";
@@ -24,7 +25,7 @@ import { describeTrap, type VmFailure } from "./trap.ts";
 
 const logger = new Logger("wasm");
 
-export interface VmOptions {
+interface VmOptions {
   readonly engine: VmEngine;
   readonly config: VmConfig;
   readonly roles: ThreadRoles;

@@ -1,5 +1,6 @@
 /**
- * A connection without a socket: records what is written, and the test plays the peer and the kernel.
+ * A connection without a socket: records what is written, and the test plays the peer and the
+ * kernel.
  */
 import type { ConnectEvents, Connection, TlsInfo } from "../../src/net/types.ts";
 import { BodyChunk } from "../../src/shm/body-chunk.ts";

@@ -1,7 +1,7 @@
 /** Roles of a thread and of a stream that record what a VM asks of them. */
 import type { PropertyValue } from "../../src/config/types.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
-import type { LocalReply, StreamRoles, ThreadRoles } from "../../src/vm/roles.ts";
+import type { BufferHost, LocalReply, StreamRoles, ThreadRoles } from "../../src/vm/roles.ts";
 
 export class FakeTimers {
   nowNs = 1_000_000_000n;
@@ -91,7 +91,7 @@ export class FakeStream implements StreamRoles {
   };
   readonly buffers = {
     size: (type: number): number => this.bodies[type]?.byteLength ?? -1,
-    copyTo: (type: number, start: number, length: number, target: Uint8Array, at: number): void => {
+    copyTo: (...[type, start, length, target, at]: Parameters<BufferHost["copyTo"]>): void => {
       target.set((this.bodies[type] as Uint8Array).subarray(start, start + length), at);
     },
     splice: (type: number, start: number, length: number, data: Uint8Array): boolean => {

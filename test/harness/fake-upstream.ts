@@ -1,8 +1,8 @@
 /**
- * An upstream server of raw bytes: listens on a free loopback port, reads requests, and answers with
- * exactly the text the test gives, right or wrong HTTP. Tests await connections and requests.
+ * An upstream server of raw bytes: listens on a free loopback port, reads requests, and answers
+ * with exactly the text the test gives, right or wrong HTTP. Tests await connections and requests.
  */
-import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { type RawRequest, RawRequestReader } from "./raw-requests.ts";
 
@@ -38,7 +38,7 @@ class Arrivals<T> {
 /** One accepted connection. */
 export class FakeUpstreamConnection {
   readonly socket: Socket;
-  /** Resolves when the connection is gone. */
+  /** Resolves when the client finished sending or the connection is gone. */
   readonly closed: Promise<void>;
   /** Requests read so far. */
   readonly requests: RawRequest[] = [];
@@ -60,6 +60,7 @@ export class FakeUpstreamConnection {
       },
     });
     this.closed = new Promise((resolve) => {
+      socket.on("end", () => resolve());
       socket.on("close", () => resolve());
     });
     socket.on("error", () => {});
@@ -102,6 +103,8 @@ export class FakeUpstream {
   readonly connections: FakeUpstreamConnection[] = [];
   readonly #server: Server;
   readonly #arrivals = new Arrivals<FakeUpstreamConnection>();
+  /** Below TLS, so that connections whose handshake failed are known too. */
+  readonly #sockets = new Set<Socket>();
 
   private constructor(options: FakeUpstreamOptions) {
     const accept = (socket: Socket): void => {
@@ -114,6 +117,10 @@ export class FakeUpstream {
       options.tls === undefined
         ? createServer({ allowHalfOpen: true, noDelay: true }, accept)
         : createTlsServer({ ...options.tls, allowHalfOpen: true }, accept);
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
   }
 
   /** Listens on 127.0.0.1 and a free port unless the options say otherwise. */
@@ -138,6 +145,7 @@ export class FakeUpstream {
   /** Stops listening and cuts every connection. */
   async close(): Promise<void> {
     for (const connection of this.connections) connection.socket.destroy();
+    for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });

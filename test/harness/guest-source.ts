@@ -1,6 +1,7 @@
 /**
- * Writes small guests in WAT: every hostcall is imported as `$proxy_...`, memory is one exported page
- * that a bump allocator gives out from 4096 on, and callbacks are bodies over `$ctx`, `$a`, `$b`.
+ * Writes small guests in WAT: every hostcall is imported as `$proxy_...`, memory is one exported
+ * page that a bump allocator gives out from 4096 on, and callbacks are bodies over `$ctx`, `$a`,
+ * `$b`.
  */
 import { CALLBACKS, type CallbackName, type CallbackSpec } from "../../src/abi/callback-table.ts";
 import { HOSTCALL_NAMES, HOSTCALLS } from "../../src/abi/hostcall-table.ts";
@@ -8,6 +9,8 @@ import { type HostcallSpec, WIRE_ARITY } from "../../src/abi/hostcall-types.ts";
 import { compileWat } from "./wat.ts";
 
 export interface GuestSource {
+  /** Further imports. */
+  readonly imports?: string;
   /** Marker, as in the export's name; "" = none. */
   readonly abi?: string;
   readonly callbacks?: Readonly<Partial<Record<CallbackName, string>>>;
@@ -28,7 +31,9 @@ const BUMP_ALLOCATOR = `
 function importField(name: (typeof HOSTCALL_NAMES)[number]): string {
   const spec: HostcallSpec = HOSTCALLS[name];
   const wire = spec.params.flatMap(([, kind]) =>
-    kind === "i64" || kind === "u64" ? ["i64"] : Array.from({ length: WIRE_ARITY[kind] }, () => "i32"),
+    kind === "i64" || kind === "u64"
+      ? ["i64"]
+      : Array.from({ length: WIRE_ARITY[kind] }, () => "i32"),
   );
   return `(import "env" "${name}" (func $${name} (param ${wire.join(" ")}) (result i32)))`;
 }
@@ -48,6 +53,7 @@ export function guestText(source: GuestSource): string {
   const callbacks = Object.entries(source.callbacks ?? {});
   return `(module
   ${HOSTCALL_NAMES.map(importField).join("\n  ")}
+  ${source.imports ?? ""}
   ${source.memory ?? '(memory (export "memory") 1)'}
   (global $heap (mut i32) (i32.const 4096))
   ${abi === "" ? "" : `(func (export "proxy_abi_version_${abi}"))`}

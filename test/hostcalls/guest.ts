@@ -23,7 +23,7 @@ import { FakeStream, FakeThread } from "../harness/fake-roles.ts";
 import { pluginConfig } from "../harness/plugin-fixture.ts";
 import { compileWat } from "../harness/wat.ts";
 
-export const PAGE_BYTES = 65_536;
+const PAGE_BYTES = 65_536;
 const MEMORY_PAGES = 4;
 /** Where a test's own data lies; the allocator gives out memory from the second page on. */
 const SCRATCH_AT = 1_024;
@@ -32,7 +32,7 @@ const HEAP_AT = PAGE_BYTES;
 const UNTOUCHED = 0xeeeeeeee;
 
 /** (pointer, length) as a hostcall takes it. */
-export type Slice = readonly [ptr: number, len: number];
+type Slice = readonly [ptr: number, len: number];
 export type Wire = number | bigint;
 
 /** What a hostcall with an `outBytes` parameter gave. */
@@ -50,7 +50,7 @@ export const OUTSIDE: Slice = [MEMORY_PAGES * PAGE_BYTES - 2, 4];
 export const OUTSIDE_PTR = MEMORY_PAGES * PAGE_BYTES - 2;
 
 /** What the guest does in one callback; the result is the callback's, 0 when there is none. */
-export type GuestCode = (guest: Guest, wire: readonly number[]) => number | undefined;
+type GuestCode = (guest: Guest, wire: readonly number[]) => number | undefined;
 
 /** Phases in which a test can make calls. */
 export type Phase = "startUp" | "tick" | CallbackName;
@@ -289,16 +289,11 @@ export class Guest {
   }
 }
 
-
 /**
  * Runs `code` inside `phase` of a fresh guest and returns what it returned. Stream phases follow
  * request headers on `stream`; `configure` sees the guest before it starts.
  */
-export function inPhase<T>(
-  phase: Phase,
-  code: (guest: Guest) => T,
-  setting: PhaseSetting = {},
-): T {
+export function inPhase<T>(phase: Phase, code: (guest: Guest) => T, setting: PhaseSetting = {}): T {
   const guest = new Guest(setting.options);
   const results: T[] = [];
   guest.on(phase, (inner) => {
@@ -309,14 +304,13 @@ export function inPhase<T>(
   if (phase === "tick") tick(guest);
   if (results.length === 0) reach(guest, phase, setting.stream ?? new FakeStream());
   assert.equal(results.length, 1, `${phase} was reached`);
-  if (setting.mayFail !== true) assert.equal(guest.vm.failure, null);
+  assert.equal(guest.vm.failure, null);
   return results[0] as T;
 }
 
 export interface PhaseSetting {
   readonly options?: GuestOptions;
   readonly stream?: FakeStream;
-  readonly mayFail?: boolean;
 }
 
 function tick(guest: Guest): void {

@@ -6,10 +6,15 @@ import { lineAt } from "./source-text.ts";
 
 export interface FunctionSpan {
   readonly name: string;
-  /** 1-based, of the line with the parameter list's end. */
+  /** 1-based, of the line with the opening brace. */
   readonly line: number;
   /** Lines of the body, braces included. */
   readonly lines: number;
+  /** Offset of the parameter list, or of the brace for arrows. */
+  readonly head: number;
+  /** Offsets of the braces. */
+  readonly start: number;
+  readonly end: number;
 }
 
 const NO_FUNCTIONS = new Set(["if", "for", "while", "switch", "catch", "with", "return"]);
@@ -17,11 +22,12 @@ const CLOSERS: Readonly<Record<string, string>> = { "(": ")", "[": "]", "{": "}"
 
 export function functionSpans(code: string): readonly FunctionSpan[] {
   const spans: FunctionSpan[] = [];
-  for (let at = code.indexOf("{"); at >= 0; at = code.indexOf("{", at + 1)) {
-    const name = functionName(code, at);
-    if (name === null) continue;
-    const line = lineAt(code, at);
-    spans.push({ name, line, lines: lineAt(code, matching(code, at)) - line + 1 });
+  for (let start = code.indexOf("{"); start >= 0; start = code.indexOf("{", start + 1)) {
+    const found = functionHead(code, start);
+    if (found === null) continue;
+    const line = lineAt(code, start);
+    const end = matching(code, start);
+    spans.push({ ...found, line, lines: lineAt(code, end) - line + 1, start, end });
   }
   return spans;
 }
@@ -38,17 +44,17 @@ function matching(code: string, open: number): number {
   return code.length;
 }
 
-/** Name of the function whose body begins at `brace`, or null when it is another kind of brace. */
-function functionName(code: string, brace: number): string | null {
-  const before = code.slice(Math.max(0, brace - 400), brace).trimEnd();
-  if (before.endsWith("=>")) return "arrow function";
+/** The function whose body begins at `brace`, or null when it is another kind of brace. */
+function functionHead(code: string, brace: number): { name: string; head: number } | null {
+  const from = Math.max(0, brace - 400);
+  const before = code.slice(from, brace).trimEnd();
+  if (before.endsWith("=>")) return { name: "arrow function", head: brace };
   // The parameter list ends here, or a return type without braces of its own stands in between.
-  const head = before.match(/\)\s*(?::[^;{}=]*)?$/);
-  if (head === null) return null;
-  const close = Math.max(0, brace - 400) + (head.index ?? 0);
-  const open = opening(code, close);
-  const word = code.slice(0, open).match(/([#\w$]+)\s*(?:<[^()]*>)?\s*$/)?.[1] ?? "function";
-  return NO_FUNCTIONS.has(word) ? null : word;
+  const list = before.match(/\)\s*(?::[^;{}=]*)?$/);
+  if (list === null) return null;
+  const head = opening(code, from + (list.index ?? 0));
+  const name = code.slice(0, head).match(/([#\w$]+)\s*(?:<[^()]*>)?\s*$/)?.[1] ?? "function";
+  return NO_FUNCTIONS.has(name) ? null : { name, head };
 }
 
 /** Offset of the parenthesis that opens the list closed at `close`. */

@@ -15,15 +15,15 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
   upstream: ["base", "http", "net", "metrics", "shm"],
   silo: ["base", "abi", "shm", "http", "net", "metrics", "vm", "upstream"],
   admin: ["base", "shm", "http", "metrics", "config", "silo"],
-  main: ["base", "abi", "shm", "http", "metrics", "config", "vm", "silo", "admin"],
+  main: ["base", "abi", "shm", "http", "metrics", "config", "vm", "upstream", "silo", "admin"],
 };
 
 /** What of a folder may be imported from where the table does not allow the folder as a whole. */
 export const PUBLIC_TYPES: readonly string[] = ["config/types.ts"];
 
-/** Of the silo, others know the messages and nothing else. */
+/** Of the silo, others know its messages, and how access logs are written. */
 export const ONLY_DOORS: Readonly<Record<string, readonly string[]>> = {
-  silo: ["silo/messages.ts"],
+  silo: ["silo/messages.ts", "silo/access-log.ts", "silo/stream-info.ts"],
 };
 
 /** The only files that import a package (or a subpath of it). */

@@ -16,7 +16,7 @@ const MARKS_PER_FIELD = 4;
 
 export class HeadScanner {
   /** Name start, name end, value start, value end of each field, counted from `base`. */
-  marks = new Int32Array(32 * MARKS_PER_FIELD);
+  marks: Int32Array = new Int32Array(32 * MARKS_PER_FIELD);
   count = 0;
   /** Start of the first line that is not yet recorded, counted from `base`. */
   lineAt = 0;
@@ -37,6 +37,9 @@ export class HeadScanner {
    * @returns the offset behind the section, INCOMPLETE or FAILED
    */
   scan(bytes: Uint8Array, base: number, end: number, countMax: number): number {
+    let marks = this.marks;
+    let index = this.count * MARKS_PER_FIELD;
+    const indexMax = countMax * MARKS_PER_FIELD;
     let at = base + this.lineAt;
     for (;;) {
       const nameAt = at;
@@ -44,23 +47,51 @@ export class HeadScanner {
       while (at < end && (lower = TOKEN_LOWER[bytes[at] as number] as number) !== 0) {
         bytes[at++] = lower;
       }
-      if (at === end) return INCOMPLETE;
-      if (at === nameAt || bytes[at] !== COLON) return this.#endOrFault(bytes, nameAt, at, end);
+      if (at === end) return this.#pause(nameAt - base, index);
+      if (at === nameAt || bytes[at] !== COLON) {
+        this.#pause(nameAt - base, index);
+        return this.#endOrFault(bytes, nameAt, at, end);
+      }
       const nameEnd = at++;
       while (at < end && (bytes[at] === SP || bytes[at] === HTAB)) at++;
       const valueAt = at;
       while (at < end && FIELD_VALUE[bytes[at] as number] !== 0) at++;
-      if (at === end) return INCOMPLETE;
-      if (bytes[at] !== CR) return this.#fail(bytes[at] === LF ? "lineEndInvalid" : "valueInvalid");
-      if (at + 1 === end) return INCOMPLETE;
-      if (bytes[at + 1] !== LF) return this.#fail("lineEndInvalid");
+      if (at + 1 >= end || bytes[at] !== CR || bytes[at + 1] !== LF) {
+        this.#pause(nameAt - base, index);
+        return this.#openLine(bytes, at, end);
+      }
       let valueEnd = at;
       while (valueEnd > valueAt && isBlank(bytes[valueEnd - 1] as number)) valueEnd--;
-      if (this.count === countMax) return this.#fail("headersTooMany");
-      this.#record(nameAt - base, nameEnd - base, valueAt - base, valueEnd - base);
+      if (index === indexMax) return this.#fail("headersTooMany");
+      if (index === marks.length) marks = this.#grow();
+      marks[index] = nameAt - base;
+      marks[index + 1] = nameEnd - base;
+      marks[index + 2] = valueAt - base;
+      marks[index + 3] = valueEnd - base;
+      index += MARKS_PER_FIELD;
       at += 2;
-      this.lineAt = at - base;
     }
+  }
+
+  /** Keeps what was found for the next call or for the owner. */
+  #pause(lineAt: number, index: number): number {
+    this.lineAt = lineAt;
+    this.count = index / MARKS_PER_FIELD;
+    return INCOMPLETE;
+  }
+
+  /** The value ends at `at`, but not in a line end. */
+  #openLine(bytes: Uint8Array, at: number, end: number): number {
+    if (at === end) return INCOMPLETE;
+    if (bytes[at] !== CR) return this.#fail(bytes[at] === LF ? "lineEndInvalid" : "valueInvalid");
+    return at + 1 === end ? INCOMPLETE : this.#fail("lineEndInvalid");
+  }
+
+  #grow(): Int32Array {
+    const grown = new Int32Array(this.marks.length * 2);
+    grown.set(this.marks);
+    this.marks = grown;
+    return grown;
   }
 
   /** The line at `nameAt` has no name and colon: it is the empty line, or malformed. */
@@ -77,21 +108,6 @@ export class HeadScanner {
     if (byte === COLON) return this.#fail("nameEmpty");
     if (isBlank(byte)) return this.#fail("lineFolded");
     return this.#fail(byte === LF ? "lineEndInvalid" : "nameInvalid");
-  }
-
-  #record(nameAt: number, nameEnd: number, valueAt: number, valueEnd: number): void {
-    const index = this.count * MARKS_PER_FIELD;
-    if (index === this.marks.length) {
-      const grown = new Int32Array(this.marks.length * 2);
-      grown.set(this.marks);
-      this.marks = grown;
-    }
-    const marks = this.marks;
-    marks[index] = nameAt;
-    marks[index + 1] = nameEnd;
-    marks[index + 2] = valueAt;
-    marks[index + 3] = valueEnd;
-    this.count++;
   }
 
   #fail(fault: H1ErrorCode): number {

@@ -131,13 +131,13 @@ const lengths = Uint8Array.from(KNOWN_NAMES, (name) => name.length);
 const offsets = new Uint16Array(KNOWN_NAMES.length);
 const letters = Buffer.from(KNOWN_NAMES.join(""), "latin1");
 
-/** Multipliers for which no two known names of three or more bytes share a slot (tested). */
+/** Multipliers for which no two known names share a slot (tested). */
 function slotOf(bytes: Uint8Array, start: number, length: number): number {
   const first = bytes[start] as number;
   const middle = bytes[start + (length >> 1)] as number;
   const late = bytes[start + length - 2] as number;
   const last = bytes[start + length - 1] as number;
-  return (length * 101 + first * 37 + middle * 411 + late * 53 + last * 1021) & (SLOT_COUNT - 1);
+  return (length * 249 + first * 731 + middle * 915 + late * 925 + last * 289) & (SLOT_COUNT - 1);
 }
 
 let offset = 0;

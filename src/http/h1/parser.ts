@@ -285,7 +285,11 @@ export abstract class H1Parser<Head> implements MessageParser {
   }
 }
 
+/** Does `[start, end)` end a line, or hold a CR (the byte before included) that does not? */
 function hasLineEnd(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if (bytes[at] === LF) return true;
+  if (start > 0 && bytes[start - 1] === CR) return true;
+  for (let at = start; at < end; at++) {
+    if (bytes[at] === LF || (bytes[at] === CR && at + 1 < end)) return true;
+  }
   return false;
 }

@@ -4,10 +4,10 @@
  * bytes that could end a line is left out. Source: RFC 9112.
  * @hot per-request
  */
-import { isValidHeaderName } from "../field-syntax.ts";
 import type { HeaderMap } from "../header-map.ts";
 import { statusText } from "../status-text.ts";
 import { parseContentLength } from "./field-facts.ts";
+import { lineStart, LENGTH_LINE, WITHHELD } from "./line-starts.ts";
 import type { BodyFraming } from "./types.ts";
 
 export { isValidHeaderName, isValidHeaderValue } from "../field-syntax.ts";
@@ -21,6 +21,9 @@ export interface ResponseHeadOptions {
 
 export const CHUNK_END = "\r\n";
 export const LAST_CHUNK = "0\r\n\r\n";
+
+const CLOSE_END = "\r\nconnection: close\r\n\r\n";
+const KEEP_ALIVE_END = "\r\nconnection: keep-alive\r\n\r\n";
 
 const ABSENT = -1;
 const INVALID = -2;
@@ -65,24 +68,28 @@ export function responseFraming(
 /**
  * Request line, `host` and fields.
  * @param framing `length`: the map's content-length goes out, 0 when it has none (or a bad one);
- *   `chunked`: transfer-encoding instead; `none`: neither
+ *   `chunked`: transfer-encoding instead; `none`: the map's content-length if it is good
  */
 export function serialiseRequestHead(headers: HeaderMap, framing: BodyFraming): string {
   const method = headers.get(":method") ?? "GET";
   const authority = headers.get(":authority") ?? "";
   const target = method === "CONNECT" ? authority : (headers.get(":path") ?? "/");
-  const line = safeTarget(method) + " " + safeTarget(target) + " HTTP/1.1\r\n";
+  const line = startLinePart(method) + " " + startLinePart(target);
   const host = isOneLine(authority) ? authority : "";
-  return fieldLines(line + "host: " + host + "\r\n", headers, framing) + "\r\n";
+  return fieldLines(line + " HTTP/1.1\r\nhost: " + host, headers, framing) + "\r\n\r\n";
 }
 
-/** Status line and fields of a final or interim response. See {@link serialiseRequestHead}. */
+/**
+ * Status line and fields of a final or interim response. See {@link serialiseRequestHead}. 1xx and 204
+ * have no framing fields at all (RFC 9110 section 8.6).
+ */
 export function serialiseResponseHead(headers: HeaderMap, options: ResponseHeadOptions): string {
   const status = headers.get(":status") ?? "200";
-  let text = fieldLines(statusLine(status), headers, options.framing);
-  if (options.connection === "close") text += "connection: close\r\n";
-  else if (options.connection === "keep-alive") text += "connection: keep-alive\r\n";
-  return text + "\r\n";
+  const bare = status === "204" || status.charCodeAt(0) === 0x31;
+  const text = fieldLines(statusLine(status), headers, bare ? "close" : options.framing);
+  const { connection } = options;
+  if (connection === null) return text + "\r\n\r\n";
+  return text + (connection === "close" ? CLOSE_END : KEEP_ALIVE_END);
 }
 
 /** The line before chunk data of `byteLength` > 0 bytes; CHUNK_END goes behind them. */
@@ -92,67 +99,62 @@ export function chunkHead(byteLength: number): string {
 
 /** The last chunk with the trailer section. */
 export function serialiseTrailers(trailers: HeaderMap): string {
-  return fieldLines("0\r\n", trailers, "none") + "\r\n";
+  return fieldLines("0", trailers, "close") + "\r\n\r\n";
 }
 
 function statusLine(status: string): string {
-  if (status === "200") return "HTTP/1.1 200 OK\r\n";
+  if (status === "200") return "HTTP/1.1 200 OK";
   const code = Number(status);
   const valid = Number.isInteger(code) && code >= 100 && code <= 999;
-  return valid ? "HTTP/1.1 " + code + " " + statusText(code) + "\r\n" : statusLine("500");
+  return valid ? "HTTP/1.1 " + code + " " + statusText(code) : statusLine("500");
 }
 
-/** Spaces and line ends would shift the parts of a request line. */
-function safeTarget(part: string): string {
+/** A method or target; blanks and line ends, which would shift the parts of the line, are escaped. */
+function startLinePart(part: string): string {
   for (let i = 0; i < part.length; i++) {
     const byte = part.charCodeAt(i);
-    if (byte <= 0x20 || byte === 0x7f || byte > 0xff) return encodeURI(part);
+    if (byte <= 0x20 || byte === 0x7f || byte > 0xff) return escaped(part);
   }
   return part;
 }
 
+function escaped(part: string): string {
+  let text = "";
+  for (let i = 0; i < part.length; i++) {
+    const byte = part.charCodeAt(i);
+    if (byte > 0xff) text += "%3F";
+    else if (byte > 0x20 && byte !== 0x7f) text += part.charAt(i);
+    else text += "%" + byte.toString(16).toUpperCase().padStart(2, "0");
+  }
+  return text;
+}
+
+/** `start` and a line for each field; every line brings the CR LF before it. */
 function fieldLines(start: string, headers: HeaderMap, framing: BodyFraming): string {
   let text = start;
   let length: string | null = null;
   const count = headers.count;
   for (let i = 0; i < count; i++) {
-    const name = headers.nameAt(i);
-    if (name === "content-length") length ??= headers.valueAt(i);
-    else if (!isWithheld(name)) {
-      const value = headers.valueAt(i);
-      if (isOneLine(value) && isValidHeaderName(name)) text += name + ": " + value + "\r\n";
-    }
+    const line = lineStart(headers.nameAt(i));
+    if (line === WITHHELD) continue;
+    const value = headers.valueAt(i);
+    if (line === LENGTH_LINE) length ??= value;
+    else if (isOneLine(value)) text += line + value;
   }
   return text + framingLine(framing, length);
 }
 
 function framingLine(framing: BodyFraming, length: string | null): string {
-  if (framing === "chunked") return "transfer-encoding: chunked\r\n";
-  const valid = length !== null && parseContentLength(length) >= 0;
-  if (framing === "length") return "content-length: " + (valid ? length : "0") + "\r\n";
-  return framing === "none" && valid ? "content-length: " + length + "\r\n" : "";
+  if (framing === "chunked") return "\r\ntransfer-encoding: chunked";
+  if (framing === "close") return "";
+  if (length !== null && parseContentLength(length) >= 0) return LENGTH_LINE + length;
+  return framing === "length" ? "\r\ncontent-length: 0" : "";
 }
 
-/** Pseudo-headers, and fields that describe this connection instead of the message. */
-function isWithheld(name: string): boolean {
-  if (name.charCodeAt(0) === 0x3a) return true;
-  switch (name.length) {
-    case 4:
-      return name === "host";
-    case 7:
-      return name === "upgrade";
-    case 10:
-      return name === "connection" || name === "keep-alive";
-    case 16:
-      return name === "proxy-connection";
-    case 17:
-      return name === "transfer-encoding";
-    default:
-      return false;
-  }
-}
-
-/** No byte of `value` ends a line or is NUL, and each is one byte on the wire. */
+/**
+ * No byte of `value` ends a line or is NUL: the last line of defence. What writers of header maps
+ * may put in is said by `isValidHeaderValue`.
+ */
 function isOneLine(value: string): boolean {
   return !value.includes("\n") && !value.includes("\r") && !value.includes("\0");
 }

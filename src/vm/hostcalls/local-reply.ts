@@ -28,11 +28,14 @@ function replyHeaders(env: HostcallEnv, block: Uint8Array): [string, string][] {
   return headers;
 }
 
-/** Details as one word of an access log. */
+/** Details as one word of an access log: spaces and control characters become "_". */
 function oneWord(details: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it
-  // removes.
-  return details.replace(/[\u0000-\u0020\u007f]/g, "_");
+  let word = "";
+  for (let i = 0; i < details.length; i++) {
+    const code = details.charCodeAt(i);
+    word += code <= 0x20 || code === 0x7f ? "_" : details.charAt(i);
+  }
+  return word;
 }
 
 export function localReplyHostcalls(env: HostcallEnv): GroupHostcalls<"localReply"> {

@@ -1,9 +1,10 @@
 /**
  * proxy_log, proxy_get_log_level: allowed in every phase, start-up and allocator included. ABI 3.2.
  */
-import { LIMITS } from "../../base/limits.ts";
+
 import { GUEST_LOG_LEVEL, STATUS } from "../../abi/enums.ts";
 import type { GroupHostcalls } from "../../abi/hostcall-types.ts";
+import { LIMITS } from "../../base/limits.ts";
 import type { HostcallEnv } from "./env.ts";
 
 export function logHostcalls(env: HostcallEnv): GroupHostcalls<"log"> {

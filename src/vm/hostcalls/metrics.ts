@@ -3,9 +3,10 @@
  * two bits, as cpp-host numbers them; a VM knows only ids that it defined. ABI 3.12.
  * @hot per-hostcall
  */
-import { LIMITS } from "../../base/limits.ts";
+
 import { METRIC_TYPE, STATUS } from "../../abi/enums.ts";
 import type { GroupHostcalls } from "../../abi/hostcall-types.ts";
+import { LIMITS } from "../../base/limits.ts";
 import type { HostcallEnv } from "./env.ts";
 
 const KIND_MASK = 3;

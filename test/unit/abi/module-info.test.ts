@@ -259,6 +259,13 @@ describe("toolchain", () => {
     assert.equal(guess(wat(`(module ${abort})`)), "AssemblyScript");
   });
 
+  it("is known by the texts of its library when all names are stripped", () => {
+    const data = (text: string): string => `(module (memory 1) (data (i32.const 8) "${text}"))`;
+    assert.equal(guess(wat(data("/rustc/0/library/core/src/fmt/mod.rs"))), "Rust");
+    assert.equal(guess(wat(data("~\\00l\\00i\\00b\\00/\\00"))), "AssemblyScript");
+    assert.equal(guess(wat(data("library"))), "unknown");
+  });
+
   it("is emscripten by its imports, plain clang by its producers", () => {
     const growth = '(import "env" "emscripten_notify_memory_growth" (func (param i32)))';
     assert.equal(guess(wat(`(module ${growth})`)), "C++ (emscripten)");

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { LIMITS } from "../../../src/base/limits.ts";
 import { decodePairs, pairsBlock } from "../../../src/abi/pairs.ts";
+import { LIMITS } from "../../../src/base/limits.ts";
 
 const latin1 = fc
   .array(fc.integer({ min: 0, max: 255 }), { maxLength: 40 })
@@ -21,7 +21,13 @@ function problemOf(bytes: Uint8Array): string {
 describe("pairs block", () => {
   it("has the layout of the specification's example", () => {
     const expected = "02000000 0100000001000000 0200000000000000 61003100 62630000";
-    assert.deepEqual(pairsBlock([["a", "1"], ["bc", ""]]), block(expected));
+    assert.deepEqual(
+      pairsBlock([
+        ["a", "1"],
+        ["bc", ""],
+      ]),
+      block(expected),
+    );
   });
 
   it("gives back any pairs it encoded, duplicates and binary values included", () => {
@@ -71,7 +77,10 @@ describe("pairs block", () => {
   });
 
   it("survives one changed byte in a good block", () => {
-    const good = pairsBlock([["name", "value"], ["b", "2"]]);
+    const good = pairsBlock([
+      ["name", "value"],
+      ["b", "2"],
+    ]);
     fc.assert(
       fc.property(fc.nat(good.length - 1), fc.nat(255), (at, byte) => {
         const changed = new Uint8Array(good);

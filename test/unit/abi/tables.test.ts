@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { CALLBACK_NAMES, CALLBACKS, resultWhenAbsent } from "../../../src/abi/callback-table.ts";
 import { STATUS } from "../../../src/abi/enums.ts";
 import { HOSTCALL_NAMES, HOSTCALLS } from "../../../src/abi/hostcall-table.ts";
-import { type HostcallSpec, WIRE_ARITY } from "../../../src/abi/hostcall-types.ts";
+import { HOSTCALL_GROUPS, type HostcallSpec, WIRE_ARITY } from "../../../src/abi/hostcall-types.ts";
 import { buildImports, type ModuleImport } from "../../../src/abi/imports.ts";
 import { ABI_VERSIONS, detectAbiVersion, markerOf } from "../../../src/abi/versions.ts";
 
@@ -23,6 +23,11 @@ describe("hostcall table", () => {
     assert.equal(arity("proxy_get_buffer_bytes"), 5);
     assert.equal(arity("proxy_increment_metric"), 2);
     assert.equal(arity("proxy_done"), 0);
+  });
+
+  it("has rows for every group", () => {
+    const used = new Set<string>(HOSTCALL_NAMES.map((name) => HOSTCALLS[name].group));
+    assert.deepEqual([...used].sort(), Object.keys(HOSTCALL_GROUPS).sort());
   });
 
   it("declares ok first for every row, and no status twice", () => {

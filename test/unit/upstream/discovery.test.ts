@@ -4,9 +4,9 @@ import type { ClusterConfig } from "../../../src/config/types.ts";
 import { createDiscovery, type FoundEndpoint } from "../../../src/upstream/discovery.ts";
 import type { DnsAnswer, DnsQuery, DnsResolver } from "../../../src/upstream/dns.ts";
 import { ClusterStats } from "../../../src/upstream/stats.ts";
+import { clusterConfig, endpointConfig } from "../../harness/cluster-config.ts";
 import { FakeMetrics } from "../../harness/fake-metrics.ts";
 import { ManualClock } from "../../harness/manual-clock.ts";
-import { clusterConfig, endpointConfig } from "../../harness/cluster-config.ts";
 
 /** Answers when the test says so. */
 class FakeDns implements DnsResolver {

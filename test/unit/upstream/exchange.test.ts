@@ -141,7 +141,7 @@ describe("exchange: sending", () => {
 });
 
 describe("exchange: request backpressure", () => {
-  test("the watermark is reported above the limit, after the call, and again when drained", async () => {
+  test("the watermark is reported above the limit, after the call, and when drained", async () => {
     const { rig, connection } = warmRig({ perConnectionBufferBytes: 1000 });
     const { request, events } = rig.begin();
     connection.stalled = true;

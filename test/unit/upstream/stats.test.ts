@@ -62,7 +62,10 @@ describe("circuit breaker", () => {
   test("gives out as many as its maximum, and shows while it is open", () => {
     const metrics = new FakeMetrics();
     const breaker = new Breaker(2, metrics.gauge("open"));
-    assert.deepEqual([breaker.acquire(), breaker.acquire(), breaker.acquire()], [true, true, false]);
+    assert.deepEqual(
+      [breaker.acquire(), breaker.acquire(), breaker.acquire()],
+      [true, true, false],
+    );
     assert.equal(metrics.valueOf("open"), 1);
     breaker.release();
     assert.equal(metrics.valueOf("open"), 0);

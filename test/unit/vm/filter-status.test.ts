@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { CallbackName } from "../../../src/abi/callback-table.ts";
 import type { PluginConfig } from "../../../src/config/types.ts";
-import { type PluginFixture, startPlugin } from "../../harness/plugin-fixture.ts";
 import type { StreamContext } from "../../../src/vm/types.ts";
+import { type PluginFixture, startPlugin } from "../../harness/plugin-fixture.ts";
 
 /** The guest returns the count or size it is called with: the test chooses the raw value. */
 const ECHO = "(local.get $a)";
@@ -28,8 +28,14 @@ describe("result of a callback", () => {
   it("for headers follows the conversion table, StopIteration meaning stop-all by default", () => {
     const context = echo("0_2_1");
     const expected = [0, 4, 0, 3, 4, 4, 4, 4];
-    assert.deepEqual(RAW.map((raw) => context.onRequestHeaders(raw, false)), expected);
-    assert.deepEqual(RAW.map((raw) => context.onResponseHeaders(raw, false)), expected);
+    assert.deepEqual(
+      RAW.map((raw) => context.onRequestHeaders(raw, false)),
+      expected,
+    );
+    assert.deepEqual(
+      RAW.map((raw) => context.onResponseHeaders(raw, false)),
+      expected,
+    );
   });
 
   it("for headers keeps StopIteration where the plugin or ABI 0.2.100 allows it", () => {
@@ -41,15 +47,27 @@ describe("result of a callback", () => {
   it("for data is cut at StopIterationNoBuffer", () => {
     const context = echo("0_2_0");
     const expected = [0, 1, 2, 3, 3, 3, 3, 3];
-    assert.deepEqual(RAW.map((raw) => context.onRequestBody(raw, false)), expected);
-    assert.deepEqual(RAW.map((raw) => context.onResponseBody(raw, false)), expected);
+    assert.deepEqual(
+      RAW.map((raw) => context.onRequestBody(raw, false)),
+      expected,
+    );
+    assert.deepEqual(
+      RAW.map((raw) => context.onResponseBody(raw, false)),
+      expected,
+    );
   });
 
   it("for trailers is continue or stop", () => {
     const context = echo("0_1_0");
     const expected = [0, 1, 1, 1, 1, 1, 1, 1];
-    assert.deepEqual(RAW.map((raw) => context.onRequestTrailers(raw)), expected);
-    assert.deepEqual(RAW.map((raw) => context.onResponseTrailers(raw)), expected);
+    assert.deepEqual(
+      RAW.map((raw) => context.onRequestTrailers(raw)),
+      expected,
+    );
+    assert.deepEqual(
+      RAW.map((raw) => context.onResponseTrailers(raw)),
+      expected,
+    );
   });
 
   it("is continue when the callback is absent or gives no number", () => {
@@ -104,7 +122,8 @@ describe("local reply in a callback", () => {
 });
 
 describe("continue in the callback that pauses", () => {
-  const resume = (type: number): string => `(drop (call $proxy_continue_stream (i32.const ${type})))`;
+  const resume = (type: number): string =>
+    `(drop (call $proxy_continue_stream (i32.const ${type})))`;
 
   function run(callbacks: Partial<Record<CallbackName, string>>): PluginFixture {
     return startPlugin({ callbacks });

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { compileWat } from "../../harness/wat.ts";
+import { createPluginHost } from "../../../src/vm/plugin-host.ts";
+import { FakeThread } from "../../harness/fake-roles.ts";
 import { type GuestSource, guestText } from "../../harness/guest-source.ts";
 import { CODE_SHA, configWith, pluginConfig, startPlugin } from "../../harness/plugin-fixture.ts";
-import { FakeThread } from "../../harness/fake-roles.ts";
-import { createPluginHost } from "../../../src/vm/plugin-host.ts";
+import { compileWat } from "../../harness/wat.ts";
 
 const LOG = (at: number, length: number): string =>
   `(drop (call $proxy_log (i32.const 2) (i32.const ${at}) (i32.const ${length})))`;
@@ -19,8 +19,8 @@ function startText(text: string) {
   return { problems: host.start(), thread };
 }
 
-function withImport(source: GuestSource, field: string): string {
-  return guestText(source).replace("(module", `(module ${field}`);
+function withImport(source: GuestSource, imports: string): string {
+  return guestText({ ...source, imports });
 }
 
 const logged = (thread: FakeThread): string[] => thread.lines.map((line) => line.slice(-4));
@@ -85,7 +85,10 @@ describe("start-up of a module", () => {
 
   it("takes proc_exit(0) in _start as the normal end, and any other code as a failure", () => {
     const start = (code: number) =>
-      withImport({ fields: `(func (export "_start") (call $exit (i32.const ${code})))` }, PROC_EXIT);
+      withImport(
+        { fields: `(func (export "_start") (call $exit (i32.const ${code})))` },
+        PROC_EXIT,
+      );
     assert.deepEqual(startText(start(0)).problems, []);
     assert.match(startText(start(3)).problems[0] ?? "", /_start: proc_exit\(3\)/);
   });
@@ -123,10 +126,10 @@ describe("start-up of a module", () => {
 
   it("makes the memory that a module imports, as large as it declares", () => {
     for (const limits of ["3", "3 5"]) {
-      const text = guestText({ memory: "" }).replace(
-        "(module",
-        `(module (import "env" "memory" (memory ${limits}))`,
-      );
+      const text = guestText({
+        memory: "",
+        imports: `(import "env" "memory" (memory ${limits}))`,
+      });
       assert.deepEqual(startText(text).problems, [], limits);
     }
   });

@@ -1,0 +1,159 @@
+/**
+ * `npm run bench [-- --seconds 4 --rounds 3 --only name]`: Granary against nginx and HAProxy in one
+ * run. Every proxy of a scenario runs at the same time and is loaded in turn, order rotating; Granary
+ * runs twice, and the difference of the two is the noise. Prints a table of CPU per request and
+ * writes it to `build/bench.json`.
+ */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Sample, sample } from "./measure.ts";
+import {
+  type PeerOptions,
+  type RunningPeer,
+  type Scenario,
+  startGranary,
+  startHaproxy,
+  startNginx,
+  startUpstream,
+  waitForPort,
+} from "./peers.ts";
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: "plain-100", bodyBytes: 100, tls: false, filter: false },
+  { name: "plain-100-filter", bodyBytes: 100, tls: false, filter: true },
+  { name: "plain-64k", bodyBytes: 65_536, tls: false, filter: false },
+  { name: "tls-100", bodyBytes: 100, tls: true, filter: false },
+  { name: "tls-64k", bodyBytes: 65_536, tls: true, filter: false },
+];
+
+interface Row {
+  readonly scenario: string;
+  readonly peer: string;
+  readonly userUs: number;
+  readonly systemUs: number;
+  readonly totalUs: number;
+  readonly minUs: number;
+  readonly maxUs: number;
+  readonly perSecond: number;
+  readonly errors: number;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+function rowOf(scenario: string, peer: string, samples: readonly Sample[]): Row {
+  const totals = samples.map((s) => s.userUs + s.systemUs);
+  return {
+    scenario,
+    peer,
+    userUs: median(samples.map((s) => s.userUs)),
+    systemUs: median(samples.map((s) => s.systemUs)),
+    totalUs: median(totals),
+    minUs: Math.min(...totals),
+    maxUs: Math.max(...totals),
+    perSecond: median(samples.map((s) => s.perSecond)),
+    errors: samples.reduce((sum, s) => sum + s.errors, 0),
+  };
+}
+
+function print(rows: readonly Row[]): void {
+  const nginx = rows.find((row) => row.peer === "nginx")?.totalUs ?? Number.NaN;
+  for (const row of rows) {
+    const cells = [
+      row.scenario.padEnd(18),
+      row.peer.padEnd(16),
+      `user ${row.userUs.toFixed(1).padStart(6)}`,
+      `sys ${row.systemUs.toFixed(1).padStart(6)}`,
+      `total ${row.totalUs.toFixed(1).padStart(6)} [${row.minUs.toFixed(1)}-${row.maxUs.toFixed(1)}] us/req`,
+      `x nginx ${(row.totalUs / nginx).toFixed(2)}`,
+      `${row.perSecond.toFixed(0).padStart(7)} req/s`,
+      `errors ${row.errors}`,
+    ];
+    process.stdout.write(`${cells.join("  ")}\n`);
+  }
+  const same = rows.filter((row) => row.peer.startsWith("granary codec"));
+  const [a, b] = [same[0]?.totalUs ?? 0, same[1]?.totalUs ?? 0];
+  process.stdout.write(`noise (A/A): ${((Math.abs(a - b) / Math.max(a, b)) * 100).toFixed(1)} %\n`);
+}
+
+async function runScenario(
+  scenario: Scenario,
+  base: Omit<PeerOptions, "port" | "upstreamPort" | "scenario">,
+  round: { readonly seconds: number; readonly rounds: number },
+): Promise<Row[]> {
+  const upstream = startUpstream(base.directory, 28_000, scenario.bodyBytes);
+  const at = (port: number): PeerOptions => ({ ...base, port, upstreamPort: 28_000, scenario });
+  const peers: RunningPeer[] = [
+    { ...startGranary(at(28_001), "codec"), name: "granary codec A" },
+    { ...startGranary(at(28_002), "codec"), name: "granary codec B" },
+  ];
+  for (const peer of [startNginx(at(28_004)), startHaproxy(at(28_005))]) {
+    if (peer !== null) peers.push(peer);
+  }
+  try {
+    for (const port of [28_000, ...peers.map((peer) => peer.port)]) await waitForPort(port);
+    const samples = new Map<string, Sample[]>(peers.map((peer) => [peer.name, []]));
+    for (let i = 0; i <= round.rounds; i++) {
+      const order = [...peers.slice(i % peers.length), ...peers.slice(0, i % peers.length)];
+      for (const peer of order) {
+        const url = `${scenario.tls ? "https" : "http"}://127.0.0.1:${peer.port}/`;
+        const seconds = i === 0 ? 2 : round.seconds;
+        const taken = await sample(peer.process.pid ?? 0, url, { connections: 64, seconds });
+        // The first round only warms up.
+        if (i > 0) samples.get(peer.name)?.push(taken);
+      }
+    }
+    return peers.map((peer) => rowOf(scenario.name, peer.name, samples.get(peer.name) ?? []));
+  } finally {
+    for (const peer of [...peers, upstream]) peer.process.kill("SIGTERM");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    for (const peer of [...peers, upstream]) peer.process.kill("SIGKILL");
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: "string", default: "4" },
+      rounds: { type: "string", default: "3" },
+      only: { type: "string" },
+    },
+  });
+  const directory = mkdtempSync(join(tmpdir(), "granary-bench-"));
+  const certificate = join(directory, "cert.pem");
+  const key = join(directory, "key.pem");
+  const subject = ["-subj", "/CN=localhost", "-days", "2", "-nodes"];
+  execFileSync(
+    "openssl",
+    ["req", "-x509", "-newkey", "rsa:2048", "-keyout", key, "-out", certificate, ...subject],
+    { stdio: "ignore" },
+  );
+  copyFileSync(certificate, join(directory, "haproxy.pem"));
+  writeFileSync(join(directory, "haproxy.pem"), readFileSync(certificate, "utf8") + readFileSync(key, "utf8"));
+  const root = process.cwd();
+  const base = {
+    directory,
+    certificate,
+    key,
+    buildRoot: join(root, "dist"),
+    filterPath: join(root, "examples/filters/rust/add-header/add-header.wasm"),
+  };
+  const round = { seconds: Number(values.seconds), rounds: Number(values.rounds) };
+  const all: Row[] = [];
+  for (const scenario of SCENARIOS) {
+    if (values.only !== undefined && !scenario.name.includes(values.only)) continue;
+    const rows = await runScenario(scenario, base, round);
+    print(rows);
+    all.push(...rows);
+  }
+  mkdirSync("build", { recursive: true });
+  writeFileSync("build/bench.json", `${JSON.stringify(all, null, 2)}\n`);
+  rmSync(directory, { recursive: true, force: true });
+}
+
+await main();

@@ -1,0 +1,163 @@
+/**
+ * Proxies and upstreams that benchmarks start: Granary and, where they are installed, nginx and
+ * HAProxy with equal tasks.
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+
+export interface Scenario {
+  readonly name: string;
+  readonly bodyBytes: number;
+  readonly tls: boolean;
+  /** Granary only: the Rust filter that adds one header each way. */
+  readonly filter: boolean;
+}
+
+export interface RunningPeer {
+  readonly name: string;
+  readonly port: number;
+  readonly process: ChildProcess;
+}
+
+const SBIN = ["/usr/sbin", "/usr/local/sbin", "/usr/bin", "/usr/local/bin"];
+
+/** Path of an installed program, or null. */
+export function program(name: string): string | null {
+  const path = [process.env["PATH"] ?? "", ...SBIN].join(":");
+  const found = spawnSync("sh", ["-c", `command -v ${name}`], { env: { PATH: path } });
+  return found.status === 0 ? found.stdout.toString().trim() : null;
+}
+
+export async function waitForPort(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const open = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, "127.0.0.1");
+      socket.once("connect", () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.once("error", () => resolve(false));
+    });
+    if (open) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`nothing listens on port ${port}`);
+}
+
+function nginxCommon(directory: string, name: string): string {
+  return `worker_processes 1; pid ${directory}/${name}.pid; error_log ${directory}/${name}.err; daemon off;
+events { worker_connections 20000; }`;
+}
+
+const NGINX_PATHS = (directory: string): string =>
+  ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((kind) => `${kind}_temp_path ${directory}/${kind};`)
+    .join(" ");
+
+/** nginx serving one file of `bodyBytes` bytes. */
+export function startUpstream(directory: string, port: number, bodyBytes: number): RunningPeer {
+  const nginx = program("nginx");
+  if (nginx === null) throw new Error("the benchmark needs nginx as its upstream");
+  const root = join(directory, `root-${bodyBytes}`);
+  mkdirSync(root, { recursive: true });
+  writeFileSync(join(root, "index.html"), "x".repeat(bodyBytes));
+  const name = `upstream-${port}`;
+  const config = join(directory, `${name}.conf`);
+  writeFileSync(
+    config,
+    `${nginxCommon(directory, name)}
+http { ${NGINX_PATHS(directory)} access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=10;
+server { listen 127.0.0.1:${port} backlog=4096; root ${root}; location / { try_files /index.html =404; } } }`,
+  );
+  const child = spawn(nginx, ["-p", directory, "-c", config], { stdio: "ignore" });
+  return { name, port, process: child };
+}
+
+export interface PeerOptions {
+  readonly directory: string;
+  readonly port: number;
+  readonly upstreamPort: number;
+  readonly scenario: Scenario;
+  /** PEM files for TLS scenarios. */
+  readonly certificate: string;
+  readonly key: string;
+  /** `dist/` of the build under test. */
+  readonly buildRoot: string;
+  readonly filterPath: string;
+}
+
+export function startNginx(options: PeerOptions): RunningPeer | null {
+  const nginx = program("nginx");
+  if (nginx === null) return null;
+  const { directory, port, upstreamPort, scenario } = options;
+  const name = `nginx-${port}`;
+  const config = join(directory, `${name}.conf`);
+  const tls = scenario.tls
+    ? `ssl_certificate ${options.certificate}; ssl_certificate_key ${options.key};`
+    : "";
+  const headers = scenario.filter
+    ? "proxy_set_header x-granary-request 1; add_header x-granary-filter rust;"
+    : "";
+  writeFileSync(
+    config,
+    `${nginxCommon(directory, name)}
+http { ${NGINX_PATHS(directory)} access_log off; keepalive_requests 1000000000;
+upstream up { server 127.0.0.1:${upstreamPort}; keepalive 1024; keepalive_requests 1000000000; }
+server { listen 127.0.0.1:${port} ${scenario.tls ? "ssl" : ""} backlog=4096; ${tls}
+location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; ${headers} } } }`,
+  );
+  const child = spawn(nginx, ["-p", directory, "-c", config], { stdio: "ignore" });
+  return { name: "nginx", port, process: child };
+}
+
+export function startHaproxy(options: PeerOptions): RunningPeer | null {
+  const haproxy = program("haproxy");
+  if (haproxy === null) return null;
+  const { directory, port, upstreamPort, scenario } = options;
+  const config = join(directory, `haproxy-${port}.cfg`);
+  const pem = join(directory, "haproxy.pem");
+  const tls = scenario.tls ? ` ssl crt ${pem}` : "";
+  const headers = scenario.filter
+    ? "http-request add-header x-granary-request 1\n http-response add-header x-granary-filter rust"
+    : "";
+  writeFileSync(
+    config,
+    `global\n nbthread 1\n maxconn 20000\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n http-reuse always
+frontend f\n bind 127.0.0.1:${port}${tls}\n ${headers}\n default_backend b\nbackend b\n server s 127.0.0.1:${upstreamPort}\n`,
+  );
+  const child = spawn(haproxy, ["-db", "-f", config], { stdio: "ignore" });
+  return { name: "haproxy", port, process: child };
+}
+
+const TYPE = "type.googleapis.com/envoy.extensions";
+
+export function startGranary(options: PeerOptions, transport: string): RunningPeer {
+  const { directory, port, upstreamPort, scenario } = options;
+  const config = join(directory, `granary-${transport}-${port}.yaml`);
+  const wasm = `{name: bench, typed_config: {"@type": ${TYPE}.filters.http.wasm.v3.Wasm, config: {name: bench, vm_config: {runtime: envoy.wasm.runtime.v8, code: {local: {filename: "${options.filterPath}"}}}}}}`;
+  const router = `{name: envoy.filters.http.router, typed_config: {"@type": ${TYPE}.filters.http.router.v3.Router}}`;
+  const filters = scenario.filter ? `${wasm}, ${router}` : router;
+  const tls = scenario.tls
+    ? `\n      transport_socket: {name: tls, typed_config: {"@type": ${TYPE}.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: {tls_certificates: [{certificate_chain: {filename: "${options.certificate}"}, private_key: {filename: "${options.key}"}}]}}}`
+    : "";
+  writeFileSync(
+    config,
+    `static_resources:
+  listeners:
+  - name: main
+    address: {socket_address: {address: 127.0.0.1, port_value: ${port}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config: {"@type": ${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: main, route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: up}}]}]}, http_filters: [${filters}]}${tls}
+  clusters:
+  - {name: up, type: STATIC, load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: ${upstreamPort}}}}}]}]}}
+`,
+  );
+  const main = join(options.buildRoot, "src/main/main.js");
+  const args = [main, "-c", config, "--concurrency", "1", "--transport", transport, "-l", "error"];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
+  return { name: `granary ${transport}`, port, process: child };
+}

@@ -1,0 +1,98 @@
+/**
+ * What main itself counts: a column of its own beside those of the silos, and the gauges that are
+ * brought up to date when somebody reads. Thread: main.
+ */
+import type { Clock } from "../base/clock.ts";
+import type { GranaryConfig } from "../config/types.ts";
+import {
+  clusterManagerStats,
+  type ListenerManagerStats,
+  listenerManagerStats,
+  type ServerStats,
+  serverStats,
+} from "../metrics/catalogue.ts";
+import { SiloRecorder } from "../metrics/recorder.ts";
+import { type MetricSnapshot, MetricSnapshots } from "../metrics/snapshot.ts";
+import { createMetricRegion } from "../shm/metric-layout.ts";
+import { MetricWriter } from "../shm/metric-writer.ts";
+
+/** Envoy's stats_flush_interval: the span of a histogram's interval column. */
+const INTERVAL_MS = 5_000;
+
+/** Values that somebody else knows. */
+export interface ServerFacts {
+  readonly stateIndex: number;
+  readonly isLive: boolean;
+  readonly uptimeMs: number;
+  readonly openConnections: number;
+}
+
+export class MainMetrics {
+  /** One region per silo, by index; a silo that is replaced hands its region on. */
+  readonly siloRegions: readonly SharedArrayBuffer[];
+  readonly #snapshots: MetricSnapshots;
+  readonly #server: ServerStats;
+  readonly #listeners: ListenerManagerStats;
+  readonly #clock: Clock;
+
+  constructor(clock: Clock, config: GranaryConfig, concurrency: number) {
+    this.#clock = clock;
+    this.siloRegions = Array.from({ length: concurrency }, () => createMetricRegion());
+    const own = createMetricRegion();
+    this.#snapshots = new MetricSnapshots([own, ...this.siloRegions]);
+    const root = new SiloRecorder(new MetricWriter(own));
+    this.#server = serverStats(root);
+    this.#listeners = listenerManagerStats(root);
+    this.#server.concurrency.set(concurrency);
+    this.#listeners.listener_added.add(config.listeners.length);
+    const clusters = clusterManagerStats(root);
+    clusters.cluster_added.add(config.clusters.length);
+    clusters.active_clusters.set(config.clusters.length);
+    clusters.warming_clusters.set(0);
+    this.#rollIntervals();
+  }
+
+  /** Every silo serves every listener. @param tookMs from the start of the process */
+  started(listenerCount: number, tookMs: number): void {
+    this.#listeners.listener_create_success.add(listenerCount);
+    this.#listeners.total_listeners_active.set(listenerCount);
+    this.#listeners.workers_started.set(1);
+    this.#server.initialization_time_ms.record(tookMs);
+  }
+
+  /** @param stillAccepting listeners that go on */
+  draining(drainingCount: number, stillAccepting: number): void {
+    this.#listeners.total_listeners_active.set(stillAccepting);
+    this.#listeners.total_listeners_draining.set(drainingCount);
+  }
+
+  /** A silo is gone and its region has no writer: its gauges count nothing any more. */
+  clearGauges(silo: number): void {
+    const region = this.siloRegions[silo];
+    // Taking over a region sets the gauges of the writer before to 0.
+    if (region !== undefined) new MetricWriter(region);
+  }
+
+  snapshot(facts: ServerFacts): MetricSnapshot {
+    const { heapUsed, heapTotal, rss } = process.memoryUsage();
+    this.#server.live.set(facts.isLive ? 1 : 0);
+    this.#server.state.set(facts.stateIndex);
+    this.#server.uptime.set(Math.trunc(facts.uptimeMs / 1000));
+    this.#server.total_connections.set(facts.openConnections);
+    this.#server.memory_allocated.set(heapUsed);
+    this.#server.memory_heap_size.set(heapTotal);
+    this.#server.memory_physical_size.set(rss);
+    return this.#snapshots.take();
+  }
+
+  resetCounters(): void {
+    this.#snapshots.resetCounters();
+  }
+
+  #rollIntervals(): void {
+    this.#clock.after(INTERVAL_MS, () => {
+      this.#snapshots.rollInterval();
+      this.#rollIntervals();
+    });
+  }
+}

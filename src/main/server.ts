@@ -1,0 +1,121 @@
+/**
+ * The running server: owns the front door, the silos and the admin interface, and takes them
+ * through the phases of `server-states.ts`. Thread: main.
+ */
+import type { DrainOptions } from "../admin/types.ts";
+import type { Clock } from "../base/clock.ts";
+import { Logger } from "../base/log.ts";
+import type { GranaryConfig } from "../config/types.ts";
+import type { Acceptor } from "./acceptor.ts";
+import { nextServerPhase, type ServerEvent, type ServerPhase } from "./server-states.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+const log = new Logger("main");
+
+/**
+ * Envoy ends at once on SIGTERM; we give running requests this much, if `--drain-time-s` allows.
+ */
+const QUIT_GRACE_MS_MAX = 10_000;
+/** `traffic_direction: INBOUND`. */
+const INBOUND = 1;
+
+export interface ServerParts {
+  readonly config: GranaryConfig;
+  readonly clock: Clock;
+  /** Null: silos listen themselves. */
+  readonly acceptor: Pick<Acceptor, "close" | "closeListeners"> | null;
+  readonly supervisor: Pick<
+    Supervisor,
+    "start" | "announceDrain" | "drain" | "stop" | "openConnections"
+  >;
+  readonly drainTimeMs: number;
+  /** Told how many listeners drain and how many still accept. */
+  onDraining(drainingCount: number, acceptingCount: number): void;
+}
+
+export class Server {
+  /** Resolves when the server has ended in order. */
+  readonly ended: Promise<void>;
+  readonly #parts: ServerParts;
+  readonly #accepting: Set<number>;
+  #phase: ServerPhase = "initializing";
+  #failsHealthcheck = false;
+  #onEnded: () => void = () => undefined;
+
+  constructor(parts: ServerParts) {
+    this.#parts = parts;
+    this.#accepting = new Set(parts.config.listeners.keys());
+    this.ended = new Promise((resolve) => {
+      this.#onEnded = resolve;
+    });
+  }
+
+  get phase(): ServerPhase {
+    return this.#phase;
+  }
+
+  /** Whether load balancers in front should send requests here. */
+  get isLive(): boolean {
+    return this.#phase === "live" && !this.#failsHealthcheck;
+  }
+
+  setHealthcheck(outcome: "fail" | "ok"): void {
+    this.#failsHealthcheck = outcome === "fail";
+  }
+
+  /** Starts all silos; rejects with the reason when one does not start (none is left then). */
+  async start(): Promise<void> {
+    await this.#parts.supervisor.start();
+    this.#take("ready");
+  }
+
+  /** `/drain_listeners`. The process stays until it is told to quit. */
+  drainListeners(options: DrainOptions): void {
+    const { config, clock, supervisor, drainTimeMs } = this.#parts;
+    const chosen = [...config.listeners.entries()]
+      .filter(([, listener]) => !options.inboundOnly || listener.trafficDirection === INBOUND)
+      .map(([index]) => index);
+    const all = chosen.length === config.listeners.length;
+    if (options.graceful || options.skipExit) {
+      this.#take("drain");
+      supervisor.announceDrain();
+      if (!options.skipExit) clock.after(drainTimeMs, () => this.#closeListeners(chosen, all));
+      return;
+    }
+    this.#take("drain");
+    this.#closeListeners(chosen, all);
+  }
+
+  /** Signals and `/quitquitquit`: drains and ends. Idempotent; `ended` tells the end. */
+  quit(): void {
+    const first = this.#phase !== "stopping" && this.#phase !== "stopped";
+    this.#take("quit");
+    if (first) void this.#finish();
+  }
+
+  async #finish(): Promise<void> {
+    const { acceptor, supervisor, drainTimeMs } = this.#parts;
+    acceptor?.close();
+    const graceMs = Math.min(drainTimeMs, QUIT_GRACE_MS_MAX);
+    const open = supervisor.openConnections;
+    log.info(`shutting down: ${open} open connections, waiting at most ${graceMs / 1000} s`);
+    await supervisor.stop(graceMs);
+    this.#take("ended");
+    this.#onEnded();
+  }
+
+  #closeListeners(indexes: readonly number[], all: boolean): void {
+    if (this.#phase !== "draining") return;
+    for (const index of indexes) this.#accepting.delete(index);
+    this.#parts.acceptor?.closeListeners(indexes);
+    this.#parts.onDraining(indexes.length, this.#accepting.size);
+    // Silos drain as a whole; while some listeners go on, only the doors of the others close.
+    if (all) this.#parts.supervisor.drain();
+  }
+
+  #take(event: ServerEvent): void {
+    const next = nextServerPhase(this.#phase, event);
+    if (next !== this.#phase) log.debug(`server: ${this.#phase} -> ${next} (${event})`);
+    this.#phase = next;
+  }
+}

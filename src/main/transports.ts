@@ -1,0 +1,52 @@
+/**
+ * Which transport serves each listener: `codec` is the cheaper proxy in plaintext, uWS under TLS
+ * where it loads and frames messages correctly. Pure.
+ */
+import type { ListenerConfig } from "../config/types.ts";
+import type { TransportName } from "../silo/messages.ts";
+import type { TransportChoice } from "./cli.ts";
+
+/** Whether uWS may serve here. */
+export type UwsVerdict =
+  | { readonly kind: "usable" }
+  | { readonly kind: "unusable"; readonly reason: string };
+
+export type TransportPlan =
+  | {
+      readonly kind: "planned";
+      readonly transports: readonly TransportName[];
+      /** One line per listener: which and why. */
+      readonly notes: readonly string[];
+    }
+  | { readonly kind: "refused"; readonly problem: string };
+
+export function planTransports(
+  choice: TransportChoice,
+  listeners: readonly ListenerConfig[],
+  uws: UwsVerdict,
+): TransportPlan {
+  if (choice === "uws" && uws.kind === "unusable") {
+    return { kind: "refused", problem: `--transport uws: ${uws.reason}` };
+  }
+  const picks = listeners.map((listener) => {
+    const isTls = listener.filterChain.tls !== null;
+    return { name: listener.name, ...pick(choice, isTls, uws) };
+  });
+  return {
+    kind: "planned",
+    transports: picks.map(({ transport }) => transport),
+    notes: picks.map(({ name, transport, why }) => `listener '${name}': ${transport} (${why})`),
+  };
+}
+
+interface Pick {
+  readonly transport: TransportName;
+  readonly why: string;
+}
+
+function pick(choice: TransportChoice, isTls: boolean, uws: UwsVerdict): Pick {
+  if (choice !== "auto") return { transport: choice, why: `--transport ${choice}` };
+  if (!isTls) return { transport: "codec", why: "plaintext" };
+  if (uws.kind === "usable") return { transport: "uws", why: "TLS" };
+  return { transport: "codec", why: `TLS, ${uws.reason}` };
+}

@@ -1,0 +1,196 @@
+/**
+ * Envoy's validation rules, and fields that Granary does not implement.
+ */
+import { describe } from "node:test";
+import { LOGGERS, wasmFilter } from "./bootstrap-text.ts";
+import type { Row } from "./problem-rows.ts";
+import { match, ROUTE, route, runRows } from "./problem-rows.ts";
+
+const endpoint = (fields: string) => ({ endpoint: fields });
+
+const ROWS: readonly Row[] = [
+  [
+    "a port above 65535",
+    endpoint("address: {socket_address: {address: 1.1.1.1, port_value: 70000}} # <<"),
+    "port_value",
+    "at most 65535",
+  ],
+  [
+    "an address without a port",
+    endpoint("address:\n  socket_address: {address: 1.1.1.1} # <<"),
+    "socket_address",
+    "port_specifier is required",
+  ],
+  [
+    "an empty address",
+    endpoint('address: {socket_address: {address: "", port_value: 1}} # <<'),
+    "address",
+    "must not be empty",
+  ],
+  [
+    "a zero connect timeout",
+    { cluster: "connect_timeout: 0s # <<" },
+    "connect_timeout",
+    "more than 0s",
+  ],
+  [
+    "a header size above Envoy's",
+    { hcm: "max_request_headers_kb: 9000 # <<" },
+    "max_request_headers_kb",
+    "at most 8192",
+  ],
+  [
+    "an empty list of weighted clusters",
+    route("weighted_clusters: {clusters: []} # <<"),
+    "clusters",
+    "at least 1",
+  ],
+  [
+    "a direct response with a bad status",
+    { routes: `- ${ROUTE}\n  direct_response: {status: 99} # <<` },
+    "status",
+    "at least 200",
+  ],
+  [
+    "a prefix that ends in a slash",
+    match("path_separated_prefix: /a/ # <<"),
+    "path_separated_prefix",
+    "pattern",
+  ],
+  [
+    "a bad header name",
+    { host: 'request_headers_to_remove: ["a b"] # <<' },
+    "request_headers_to_remove[0]",
+    "header name",
+  ],
+  [
+    "a header with a line break",
+    { host: 'request_headers_to_add: [{header: {key: a, value: "x\\ny"}}] # <<' },
+    "value",
+    "header value",
+  ],
+  [
+    "a route without a match",
+    { routes: "- route: {cluster: a} # <<" },
+    "match",
+    "match is required",
+  ],
+  ["a route without an action", { routes: `- ${ROUTE} # <<` }, "routes[0]", "action is required"],
+  [
+    "a choice count of one",
+    { cluster: "lb_policy: LEAST_REQUEST\nleast_request_lb_config: {choice_count: 1} # <<" },
+    "choice_count",
+    "at least 2",
+  ],
+  [
+    "a top-level field",
+    { top: "dynamic_resources: {} # <<" },
+    "dynamic_resources",
+    "static_resources",
+  ],
+  [
+    "a listener field",
+    { listener: "listener_filters: [{name: x}] # <<" },
+    "listener_filters",
+    "not implemented",
+  ],
+  [
+    "a chain match",
+    { chain: "filter_chain_match: {server_names: [x]} # <<" },
+    "server_names",
+    "not implemented",
+  ],
+  ["HTTP/2 for clients", { hcm: "codec_type: HTTP2 # <<" }, "codec_type", "write AUTO or HTTP1"],
+  ["tracing", { hcm: "tracing: {} # <<" }, "tracing", "not implemented"],
+  [
+    "upgrades",
+    { hcm: "upgrade_configs: [{upgrade_type: websocket}] # <<" },
+    "upgrade_configs",
+    "not implemented",
+  ],
+  [
+    "a hash policy",
+    route("cluster: a\nhash_policy: [{header: {header_name: x}}] # <<"),
+    "hash_policy",
+    "not implemented",
+  ],
+  [
+    "a cluster from a header",
+    route("cluster_header: x # <<"),
+    "cluster_header",
+    "weighted_clusters",
+  ],
+  ["EDS", { cluster: "type: EDS # <<" }, "type", "STRICT_DNS"],
+  ["ring hash", { cluster: "lb_policy: RING_HASH # <<" }, "lb_policy", "ROUND_ROBIN"],
+  [
+    "health checks",
+    { cluster: "outlier_detection: {} # <<" },
+    "outlier_detection",
+    "not implemented",
+  ],
+  [
+    "HTTP/2 for upstreams",
+    {
+      cluster:
+        'typed_extension_protocol_options:\n  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:\n    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions\n    explicit_http_config:\n      http2_protocol_options: {} # <<',
+    },
+    "http2_protocol_options",
+    "http_protocol_options: {}",
+  ],
+  [
+    "a remote module",
+    {
+      filters: wasmFilter().replace(
+        "{local: {filename: ok.wasm}}",
+        "{remote: {sha256: x, http_uri: {uri: x, cluster: a, timeout: 1s}}} # <<",
+      ),
+    },
+    "remote",
+    "local.filename",
+  ],
+  [
+    "an unknown runtime",
+    { filters: wasmFilter("", "runtime: envoy.wasm.runtime.null # <<") },
+    "runtime",
+    "v8",
+  ],
+  [
+    "an HTTP filter",
+    {
+      filters:
+        '- name: x\n  typed_config: {"@type": type.googleapis.com/udpa.type.v1.TypedStruct} # <<',
+    },
+    "typed_config",
+    "TypedStruct is not implemented",
+  ],
+  [
+    "an access logger",
+    {
+      hcm: `access_log:\n- name: l\n  typed_config: {"@type": ${LOGGERS}wasm.v3.WasmAccessLog} # <<`,
+    },
+    "typed_config",
+    "StdoutAccessLog",
+  ],
+  [
+    "an access log filter",
+    {
+      hcm: `access_log:\n- filter: {not_health_check_filter: {}} # <<\n  typed_config: {"@type": ${LOGGERS}stream.v3.StdoutAccessLog}`,
+    },
+    "filter",
+    "not implemented",
+  ],
+  [
+    "a retry word",
+    route("cluster: a\nretry_policy: {retry_on: cancelled} # <<"),
+    "retry_on",
+    '"cancelled"',
+  ],
+  [
+    "a second filter chain",
+    { listener: "default_filter_chain: {filters: []} # <<" },
+    "default_filter_chain",
+    "more than one",
+  ],
+];
+
+describe("rules and what is implemented", () => runRows(ROWS));

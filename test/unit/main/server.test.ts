@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setLogLevel } from "../../../src/base/log.ts";
+import type { GranaryConfig } from "../../../src/config/types.ts";
+import { Server } from "../../../src/main/server.ts";
+import { nextServerPhase, SERVER_PHASES } from "../../../src/main/server-states.ts";
+import { ManualClock } from "../../harness/manual-clock.ts";
+
+setLogLevel("off");
+
+const AT_ONCE = { graceful: false, skipExit: false, inboundOnly: false };
+
+interface Rig {
+  readonly server: Server;
+  readonly clock: ManualClock;
+  /** What the server did, in order. */
+  readonly acts: string[];
+}
+
+/** Two listeners: the first inbound, the second outbound. */
+function rig(startFailure: string | null = null): Rig {
+  const acts: string[] = [];
+  const clock = new ManualClock();
+  const listeners = [{ trafficDirection: 1 }, { trafficDirection: 2 }];
+  const server = new Server({
+    config: { listeners } as unknown as GranaryConfig,
+    clock,
+    acceptor: {
+      close: () => acts.push("close all"),
+      closeListeners: (indexes) => acts.push(`close ${indexes.join(",")}`),
+    },
+    supervisor: {
+      openConnections: 3,
+      start: async () => {
+        if (startFailure !== null) throw new Error(startFailure);
+      },
+      announceDrain: () => acts.push("announce"),
+      drain: () => acts.push("drain"),
+      stop: async (graceMs) => {
+        acts.push(`stop ${graceMs}`);
+      },
+    },
+    drainTimeMs: 60_000,
+    onDraining: (draining, accepting) => acts.push(`draining ${draining}, accepting ${accepting}`),
+  });
+  return { server, clock, acts };
+}
+
+describe("server", () => {
+  it("is live once every silo is ready, and not while health checks are made to fail", async () => {
+    const { server } = rig();
+    assert.equal(server.isLive, false);
+    await server.start();
+    assert.equal(server.isLive, true);
+    server.setHealthcheck("fail");
+    assert.equal(server.isLive, false);
+    server.setHealthcheck("ok");
+    assert.equal(server.isLive, true);
+  });
+
+  it("passes on why a silo did not start", async () => {
+    const { server } = rig("silo 0 did not start: no memory");
+    await assert.rejects(server.start(), /no memory/);
+    assert.equal(server.isLive, false);
+  });
+
+  it("closes the doors before it stops the silos, after at most ten seconds, once", async () => {
+    const { server, acts } = rig();
+    await server.start();
+    server.quit();
+    server.quit();
+    await server.ended;
+    server.quit();
+    assert.deepEqual(acts, ["close all", "stop 10000"]);
+    assert.equal(server.phase, "stopped");
+  });
+
+  it("closes every listener and drains the silos at /drain_listeners, and stays", async () => {
+    const { server, acts } = rig();
+    await server.start();
+    server.drainListeners(AT_ONCE);
+    assert.deepEqual(acts, ["close 0,1", "draining 2, accepting 0", "drain"]);
+    assert.equal(server.phase, "draining");
+    server.quit();
+    await server.ended;
+  });
+
+  it("closes inbound listeners alone when asked, and the others go on", async () => {
+    const { server, acts } = rig();
+    await server.start();
+    server.drainListeners({ ...AT_ONCE, inboundOnly: true });
+    assert.deepEqual(acts, ["close 0", "draining 1, accepting 1"]);
+  });
+
+  it("announces first and closes after the drain time when asked gracefully", async () => {
+    const { server, acts, clock } = rig();
+    await server.start();
+    server.drainListeners({ ...AT_ONCE, graceful: true });
+    clock.advance(59_999);
+    assert.deepEqual(acts, ["announce"]);
+    clock.advance(1);
+    assert.deepEqual(acts, ["announce", "close 0,1", "draining 2, accepting 0", "drain"]);
+  });
+
+  it("never closes the listeners with skip_exit", async () => {
+    const { server, acts, clock } = rig();
+    await server.start();
+    server.drainListeners({ ...AT_ONCE, graceful: true, skipExit: true });
+    clock.advance(120_000);
+    assert.deepEqual(acts, ["announce"]);
+  });
+});
+
+describe("server phases", () => {
+  it("reach stopping from every phase but the last by quit", () => {
+    for (const phase of ["initializing", "live", "draining", "stopping"] as const) {
+      assert.equal(nextServerPhase(phase, "quit"), "stopping");
+    }
+    assert.equal(Object.keys(SERVER_PHASES).length, 5);
+  });
+
+  it("assert on pairs that are not in the table", () => {
+    assert.throws(() => nextServerPhase("stopped", "ready"), /event ready in phase stopped/);
+    assert.throws(() => nextServerPhase("live", "ended"), /event ended in phase live/);
+  });
+});

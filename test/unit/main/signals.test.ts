@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setLogLevel } from "../../../src/base/log.ts";
+import { installSignals } from "../../../src/main/signals.ts";
+
+setLogLevel("off");
+
+function rig(): { acts: string[]; remove: () => void } {
+  const acts: string[] = [];
+  const remove = installSignals({
+    quit: () => acts.push("quit"),
+    abandon: (exitCode) => acts.push(`exit ${exitCode}`),
+    reopenLogs: () => acts.push("reopen"),
+  });
+  return { acts, remove };
+}
+
+describe("signals", () => {
+  it("quit in order at the first and at once at the second, whichever they are", () => {
+    const { acts, remove } = rig();
+    process.emit("SIGINT");
+    process.emit("SIGTERM");
+    remove();
+    assert.deepEqual(acts, ["quit", "exit 143"]);
+  });
+
+  it("reopen logs at SIGUSR1 and survive SIGHUP", () => {
+    const { acts, remove } = rig();
+    process.emit("SIGUSR1");
+    process.emit("SIGHUP");
+    remove();
+    assert.deepEqual(acts, ["reopen"]);
+  });
+
+  it("leave no handler behind", () => {
+    const before = process.listenerCount("SIGTERM");
+    const { remove } = rig();
+    assert.equal(process.listenerCount("SIGTERM"), before + 1);
+    remove();
+    assert.equal(process.listenerCount("SIGTERM"), before);
+  });
+});

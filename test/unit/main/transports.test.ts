@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { ListenerConfig } from "../../../src/config/types.ts";
+import { planTransports, type UwsVerdict } from "../../../src/main/transports.ts";
+
+/** Only what the planner looks at. */
+function listener(name: string, isTls: boolean): ListenerConfig {
+  return { name, filterChain: { tls: isTls ? {} : null } } as unknown as ListenerConfig;
+}
+
+const LISTENERS = [listener("plain", false), listener("secure", true)];
+const USABLE: UwsVerdict = { kind: "usable" };
+const UNUSABLE: UwsVerdict = { kind: "unusable", reason: "it does not load" };
+
+describe("transport plan", () => {
+  it("takes the codec for plaintext and uWS for TLS where it is usable", () => {
+    assert.deepEqual(planTransports("auto", LISTENERS, USABLE), {
+      kind: "planned",
+      transports: ["codec", "uws"],
+      notes: ["listener 'plain': codec (plaintext)", "listener 'secure': uws (TLS)"],
+    });
+  });
+
+  it("takes the codec for TLS as well when uWS is not usable, and says why", () => {
+    const plan = planTransports("auto", LISTENERS, UNUSABLE);
+    assert.equal(plan.kind, "planned");
+    assert.deepEqual(plan.kind === "planned" && plan.transports, ["codec", "codec"]);
+    assert.match(JSON.stringify(plan), /secure': codec \(TLS, it does not load\)/);
+  });
+
+  it("does as it is told by codec and uws", () => {
+    for (const choice of ["codec", "uws"] as const) {
+      const plan = planTransports(choice, LISTENERS, USABLE);
+      assert.deepEqual(plan.kind === "planned" && plan.transports, [choice, choice]);
+    }
+  });
+
+  it("refuses to run when uWS is demanded and not usable", () => {
+    assert.deepEqual(planTransports("uws", LISTENERS, UNUSABLE), {
+      kind: "refused",
+      problem: "--transport uws: it does not load",
+    });
+  });
+});

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { extractTags, prometheusName } from "../../../src/metrics/tags.ts";
+
+/** Name, family, labels; as Envoy 1.40 shows them. */
+const CASES: readonly (readonly [string, string, Record<string, string>])[] = [
+  ["server.live", "server.live", {}],
+  ["cluster.up.upstream_cx_total", "cluster.upstream_cx_total", { envoy_cluster_name: "up" }],
+  [
+    "cluster.up.external.upstream_rq_503",
+    "cluster.external.upstream_rq",
+    { envoy_cluster_name: "up", envoy_response_code: "503" },
+  ],
+  [
+    "http.in.downstream_rq_4xx",
+    "http.downstream_rq_xx",
+    { envoy_http_conn_manager_prefix: "in", envoy_response_code_class: "4" },
+  ],
+  [
+    "listener.127.0.0.1_80.http.in.downstream_rq_2xx",
+    "listener.http.downstream_rq_xx",
+    {
+      envoy_http_conn_manager_prefix: "in",
+      envoy_listener_address: "127.0.0.1_80",
+      envoy_response_code_class: "2",
+    },
+  ],
+  [
+    "listener.[__1]_443.ssl.handshake",
+    "listener.ssl.handshake",
+    { envoy_listener_address: "[__1]_443" },
+  ],
+  ["wasm.a.b.vm_reload_success", "wasm.vm_reload_success", { envoy_wasm_plugin: "a.b" }],
+  ["wasm.envoy.wasm.runtime.v8.active", "wasm.envoy.wasm.runtime.v8.active", {}],
+  ["wasmcustom.cluster.up.x_rq_200", "wasmcustom.cluster.up.x_rq_200", {}],
+  ["cluster.up.upstream_rq_2000", "cluster.upstream_rq_2000", { envoy_cluster_name: "up" }],
+];
+
+for (const [name, family, labels] of CASES) {
+  test(`${name} is a series of ${family}`, () => {
+    assert.deepEqual(extractTags(name), { family, labels });
+  });
+}
+
+test("Prometheus names carry only letters, digits and underscores", () => {
+  assert.equal(prometheusName("http.a-b.c/d"), "envoy_http_a_b_c_d");
+  assert.equal(prometheusName("9lives"), "envoy_9lives");
+  assert.equal(prometheusName("wasmcustom.my-counter.ä"), "my_counter__");
+  assert.equal(prometheusName("wasmcustom.9lives"), null);
+  assert.equal(prometheusName("wasmcustom."), null);
+});
