@@ -156,7 +156,7 @@ export function startGranary(options: PeerOptions, transport: string): RunningPe
   - {name: up, type: STATIC, load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: ${upstreamPort}}}}}]}]}}
 `,
   );
-  const main = join(options.buildRoot, "src/main/main.js");
+  const main = join(options.buildRoot, "../bin/granary.mjs");
   const args = [main, "-c", config, "--concurrency", "1", "--transport", transport, "-l", "error"];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
   return { name: `granary ${transport}`, port, process: child };

@@ -17,9 +17,13 @@ import {
 import {
   type CaseException,
   type CaseParts,
+  CHUNKED,
   type ConformanceCase,
   conformanceCase,
+  POST,
+  POST_CHUNKED,
 } from "./case.ts";
+import { TRAPS } from "./failures.ts";
 
 const NO_FUNCTION = (what: string): CaseException => ({
   reason: `the SDK has no function to ${what}`,

@@ -3,13 +3,7 @@
  * expectations.ts.
  */
 import { PLUGIN_CONFIGURATION, VM_CONFIGURATION } from "./bootstrap.ts";
-import {
-  type CaseParts,
-  CHUNKED,
-  type ConformanceCase,
-  conformanceCase,
-  POST,
-} from "./case.ts";
+import { type CaseParts, CHUNKED, type ConformanceCase, conformanceCase, POST } from "./case.ts";
 
 /** A configuration under which the proxy must not start. */
 export interface RefusedConfiguration {

@@ -20,7 +20,9 @@ const TYPE = "type.googleapis.com/envoy.extensions.filters";
 export function listener(parts: ListenerParts = {}): string {
   const router = `{name: envoy.filters.http.router, typed_config: {"@type": ${TYPE}.http.router.v3.Router}}`;
   const filters = [...(parts.filters ?? []), router].join(", ");
-  const routes = parts.routes ?? "[{match: {prefix: /}, route: {cluster: upstream}}]";
+  const given = parts.routes ?? "[{match: {prefix: /}, route: {cluster: upstream}}]";
+  // Flow text of several lines would need the indentation of its place.
+  const routes = given.replace(/\s*\n\s*/g, " ");
   const host = `{name: all, domains: ["*"], routes: ${routes}${parts.virtualHost ? `, ${parts.virtualHost}` : ""}}`;
   return `  - name: ${parts.name ?? "main"}
     address: {socket_address: {address: 127.0.0.1, port_value: 0}}

@@ -119,7 +119,7 @@ export class Proxy {
 /** Runs the command line to its end; for configurations that must be refused and the like. */
 export function runGranary(args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(BUILD_ROOT, "src/main/main.js"), ...args]);
+    const child = spawn(process.execPath, [join(BUILD_ROOT, "test/harness/granary-cli.js"), ...args]);
     let out = "";
     let err = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -141,7 +141,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   writeFileSync(config, admin + options.yaml);
   const args = ["-c", config, "--admin-address-path", adminFile];
   args.push("--concurrency", String(options.concurrency ?? 1), ...(options.args ?? []));
-  const child = spawn(process.execPath, [join(BUILD_ROOT, "src/main/main.js"), ...args], {
+  const child = spawn(process.execPath, [join(BUILD_ROOT, "test/harness/granary-cli.js"), ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   const proxy = new Proxy(child, directory);

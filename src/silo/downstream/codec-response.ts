@@ -133,7 +133,7 @@ export class CodecResponse implements ResponseEncoder {
 
   encodeTrailers(trailers: HeaderMap): void {
     if (!this.#open) return;
-    if (this.#framing === "chunked") this.#held += `0\r\n${serialiseTrailers(trailers)}\r\n`;
+    if (this.#framing === "chunked") this.#held += serialiseTrailers(trailers);
     this.#finish();
   }
 
