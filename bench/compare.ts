@@ -134,7 +134,10 @@ async function main(): Promise<void> {
     { stdio: "ignore" },
   );
   copyFileSync(certificate, join(directory, "haproxy.pem"));
-  writeFileSync(join(directory, "haproxy.pem"), readFileSync(certificate, "utf8") + readFileSync(key, "utf8"));
+  writeFileSync(
+    join(directory, "haproxy.pem"),
+    readFileSync(certificate, "utf8") + readFileSync(key, "utf8"),
+  );
   const root = process.cwd();
   const base = {
     directory,

@@ -57,9 +57,15 @@ export function load(url: string, connections: number, seconds: number): Promise
     child.once("close", () => {
       const requests = Number(/(\d+) requests in/.exec(out)?.[1] ?? "0");
       const bad = Number(/Non-2xx or 3xx responses: (\d+)/.exec(out)?.[1] ?? "0");
-      const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(out);
+      const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(
+        out,
+      );
       const errors = bad + (socket?.slice(1).reduce((sum, n) => sum + Number(n), 0) ?? 0);
-      resolve({ requests, errors, perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(out)?.[1] ?? "0") });
+      resolve({
+        requests,
+        errors,
+        perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(out)?.[1] ?? "0"),
+      });
     });
   });
 }

@@ -1,7 +1,8 @@
 /**
  * What emscripten and AssemblyScript import from `env` beside hostcalls. Most of it belongs to
  * exceptions or libc features that a filter links but never reaches, so it links and traps when it
- * is called after all. `invoke_*` is not served: with it nearly every call of the guest goes through
+ * is called after all. `invoke_*` is not served: with it nearly every call of the guest goes
+ * through
  * the host, so such a module is better refused by name at load. Source: ABI 1.8.
  */
 import type { HostFunction, HostFunctions } from "./imports.ts";

@@ -1,5 +1,6 @@
 /**
- * Every host function of the Proxy-Wasm ABI as data: what a guest may import from `env`. Link lists,
+ * Every host function of the Proxy-Wasm ABI as data: what a guest may import from `env`. Link
+ * lists,
  * capability stubs, body types and the reference page derive from these rows. A row whose group has
  * no body answers Unimplemented. Sources: ABI 3.1 (signatures), 1.2 (versions).
  */

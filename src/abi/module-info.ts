@@ -1,6 +1,7 @@
 /**
  * What a wasm file says about itself, read by a walker of our own: the JavaScript API tells no
- * types and compiles the whole code first. The bytes are hostile until proven otherwise: every number is
+ * types and compiles the whole code first. The bytes are hostile until proven otherwise: every
+ * number is
  * bounded by the bytes that are left, nothing throws and nothing loops. It is no validator: code
  * bodies are not looked at. Source: WebAssembly core specification, binary format; ABI 1.1-1.9.
  */

@@ -1,6 +1,7 @@
 /**
  * A cursor over the bytes of a wasm module that nobody has validated. It never throws and never
- * reads past its end: the first thing that does not fit sets `problem`, moves the cursor to the end and
+ * reads past its end: the first thing that does not fit sets `problem`, moves the cursor to the
+ * end and
  * gives zeros from then on, so every loop that tests `isOk` stops.
  */
 

@@ -1,4 +1,6 @@
-/** TLS contexts of listeners and clusters; certificates are loaded once here to see that they work. */
+/**
+ * TLS contexts of listeners and clusters; certificates are loaded once here to see that they work.
+ */
 import { createSecureContext } from "node:tls";
 import type { TransportSocket } from "../gen/envoy/config/core/v3/base_pb.ts";
 import { RawBufferSchema } from "../gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";

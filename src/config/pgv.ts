@@ -1,5 +1,6 @@
 /**
- * protoc-gen-validate rules, read from the descriptors: what Envoy checks of every message before it
+ * protoc-gen-validate rules, read from the descriptors: what Envoy checks of every message before
+ * it
  * looks at the meaning. Gives the reason of the first violation of a value, or null.
  */
 import type { DescField, FieldRules, Message } from "./protobuf.ts";

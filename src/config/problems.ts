@@ -1,5 +1,6 @@
 /**
- * What is wrong with a configuration: collected, never thrown, so that an operator sees everything at
+ * What is wrong with a configuration: collected, never thrown, so that an operator sees everything
+ * at
  * once. Later passes stay quiet about a field that an earlier pass has already reported.
  */
 

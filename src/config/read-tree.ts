@@ -1,6 +1,7 @@
 /**
  * First pass: walks the YAML nodes and the message descriptors in parallel. Reports unknown fields,
- * wrong types, unknown @type, two members of a oneof; gives proto JSON of what is sound (field names
+ * wrong types, unknown @type, two members of a oneof; gives proto JSON of what is sound (field
+ * names
  * as in the proto, enum values spelled as in the proto) and remembers where each field stands.
  */
 import type { ProblemList } from "./problems.ts";

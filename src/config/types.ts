@@ -1,8 +1,13 @@
 /**
- * The compiled configuration: plain, frozen, structured-cloneable data that main sends to every silo.
+ * The compiled configuration: plain, frozen, structured-cloneable data that main sends to every
+ * silo.
  * Made by `compile.ts` from the validated protobuf messages; nothing here knows protobuf.
  * Durations are milliseconds, sizes bytes; 0 means "disabled" only where it is said.
  */
+
+import type { AccessLogConfig, Format } from "./format-types.ts";
+
+export type { AccessLogConfig, Format, FormatToken, JsonFormat } from "./format-types.ts";
 
 /** A value of the attribute tree (ABI 3.3): what properties serialise. */
 export type PropertyValue =
@@ -186,34 +191,6 @@ export interface VmConfig {
   readonly environment: readonly (readonly [string, string])[];
 }
 
-/** One piece of a substitution format string. */
-export type FormatToken =
-  | { readonly kind: "text"; readonly text: string }
-  | {
-      readonly kind: "operator";
-      /** Without percent signs and argument: `REQ`, `START_TIME`, `RESPONSE_FLAGS`... */
-      readonly name: string;
-      /** Text between the parentheses, or "". `REQ(A?B)`: "A?B" with names lower-case. */
-      readonly argument: string;
-      /** Maximum length (`:12`), or -1. */
-      readonly lengthMax: number;
-    };
-export type Format = readonly FormatToken[];
-
-export type JsonFormat =
-  | { readonly kind: "object"; readonly fields: readonly (readonly [string, JsonFormat])[] }
-  | { readonly kind: "array"; readonly items: readonly JsonFormat[] }
-  | { readonly kind: "string"; readonly format: Format }
-  | { readonly kind: "literal"; readonly value: number | boolean | null };
-
-export interface AccessLogConfig {
-  readonly sink: { readonly kind: "stdout" | "stderr" } | { readonly kind: "file"; readonly path: string };
-  readonly format:
-    | { readonly kind: "text"; readonly format: Format }
-    | { readonly kind: "json"; readonly json: JsonFormat; readonly sort: boolean };
-  readonly omitEmptyValues: boolean;
-}
-
 export interface RouteTableConfig {
   readonly name: string;
   readonly virtualHosts: readonly VirtualHostConfig[];
@@ -267,7 +244,11 @@ export interface RouteMatchConfig {
 }
 
 export type StringMatchConfig =
-  | { readonly kind: "exact" | "prefix" | "suffix" | "contains"; readonly value: string; readonly ignoreCase: boolean }
+  | {
+      readonly kind: "exact" | "prefix" | "suffix" | "contains";
+      readonly value: string;
+      readonly ignoreCase: boolean;
+    }
   | { readonly kind: "regex"; readonly regex: string };
 export interface HeaderMatchConfig {
   readonly name: string;
@@ -389,7 +370,10 @@ export interface UpstreamTlsConfig {
   /** PEM, or null: the peer is not verified (as in Envoy without validation_context). */
   readonly trustedCa: string | null;
   readonly certificates: readonly CertificatePair[];
-  readonly subjectAltNames: readonly { readonly sanType: string; readonly match: StringMatchConfig }[];
+  readonly subjectAltNames: readonly {
+    readonly sanType: string;
+    readonly match: StringMatchConfig;
+  }[];
   readonly certificateHashes: readonly string[];
   readonly minVersion: TlsVersion;
   readonly maxVersion: TlsVersion;

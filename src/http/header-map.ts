@@ -7,10 +7,32 @@
 
 /** Names that Envoy stores inline: `add` joins with "," instead of appending a second entry. */
 const SINGLE_VALUED = new Set<string>([
-  ":method", ":path", ":authority", ":scheme", ":status", "host", "content-length", "content-type",
-  "user-agent", "x-forwarded-for", "x-forwarded-proto", "x-request-id", "te", "connection",
-  "transfer-encoding", "expect", "upgrade", "server", "date", "accept-encoding", "via",
-  "keep-alive", "proxy-connection", "grpc-status", "grpc-message", "grpc-timeout",
+  ":method",
+  ":path",
+  ":authority",
+  ":scheme",
+  ":status",
+  "host",
+  "content-length",
+  "content-type",
+  "user-agent",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-request-id",
+  "te",
+  "connection",
+  "transfer-encoding",
+  "expect",
+  "upgrade",
+  "server",
+  "date",
+  "accept-encoding",
+  "via",
+  "keep-alive",
+  "proxy-connection",
+  "grpc-status",
+  "grpc-message",
+  "grpc-timeout",
 ]);
 
 export class HeaderMap {

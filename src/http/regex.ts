@@ -1,6 +1,6 @@
 /**
  * The one door to re2js: regular expressions with RE2's semantics, linear in the text, so that a
- * pattern of the configuration cannot be made to hang a silo. @hot per-request
+ * pattern of the configuration cannot be made to hang a silo.
  * Thread: any; a compiled expression belongs to the thread that made it.
  */
 import { RE2JS } from "re2js";

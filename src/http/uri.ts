@@ -56,7 +56,9 @@ export function queryParameters(query: string): [string, string][] {
   return pairs;
 }
 
-/** `:path` with runs of "/" in the path made one; the query stays. Source: Envoy `merge_slashes`. */
+/**
+ * `:path` with runs of "/" in the path made one; the query stays. Source: Envoy `merge_slashes`.
+ */
 export function mergeSlashes(target: string): string {
   const path = pathOf(target);
   if (!path.includes("//")) return target;
@@ -67,7 +69,8 @@ const UNRESERVED = /^[A-Za-z0-9\-._~]$/;
 
 /**
  * `:path` normalised by RFC 3986 section 6: escapes of unreserved characters decoded, other escapes
- * in upper case, dot segments removed, backslashes turned into slashes; the query stays. Returns null
+ * in upper case, dot segments removed, backslashes turned into slashes; the query stays. Returns
+ * null
  * when an escape is malformed or stands for NUL. Source: Envoy `normalize_path`.
  */
 export function normalizePath(target: string): string | null {

@@ -15,8 +15,10 @@ export { createTlsServerContext, type TlsServerContext } from "./tls-server.ts";
 export type AcceptedSource = { readonly fd: number } | { readonly socket: Socket };
 
 /**
- * Takes over an accepted connection. Events follow in later turns of the event loop; with TLS, bytes
- * follow after the handshake, and a failed handshake is an `onClose` with its error. Throws only when
+ * Takes over an accepted connection. Events follow in later turns of the event loop; with TLS,
+ * bytes
+ * follow after the handshake, and a failed handshake is an `onClose` with its error. Throws only
+ * when
  * the descriptor is no socket. Thread: the silo that owns `slab`.
  */
 export function acceptConnection(
@@ -85,7 +87,8 @@ interface SocketInside {
 
 /**
  * Rebuilds a socket that a `net.Server` made as one that reads by `onread`; Node has no such option
- * for servers. Null when Node's inside looks different or bytes are buffered already: then the socket
+ * for servers. Null when Node's inside looks different or bytes are buffered already: then the
+ * socket
  * is used as it is.
  */
 function detach(socket: Socket): { handle: object; server: object | null } | null {

@@ -1,5 +1,6 @@
 /**
- * Connections to upstreams. They own a slab chunk all the time, so that a response body goes on from
+ * Connections to upstreams. They own a slab chunk all the time, so that a response body goes on
+ * from
  * where the kernel put it.
  */
 import { Socket } from "node:net";

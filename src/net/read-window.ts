@@ -1,6 +1,8 @@
 /**
- * Decides where the next read of one socket goes. Between messages it is the silo's shared window, so
- * that an idle connection owns no memory; during a body it is a leased slab chunk, whose bytes go on
+ * Decides where the next read of one socket goes. Between messages it is the silo's shared window,
+ * so
+ * that an idle connection owns no memory; during a body it is a leased slab chunk, whose bytes go
+ * on
  * without a copy. A chunk that is still in use is filled up behind what was read, or replaced.
  * @hot per-chunk
  */
@@ -80,13 +82,19 @@ export class ReadWindow {
   }
 
   /** Bytes `[start, end)` of the current read as a chunk that outlives it. */
-  chunkOf(buffer: Uint8Array, start: number, end: number): BodyChunk {
+  chunkOf(start: number, end: number): BodyChunk {
     const lease = this.#lease;
     if (lease !== null) return lease.view(this.#offset + start, this.#offset + end);
-    if (end - start <= HEAP_COPY_BYTES_MAX) return BodyChunk.ofHeap(copy(buffer, start, end));
+    const { window } = this.#slab;
+    const length = end - start;
+    if (length <= HEAP_COPY_BYTES_MAX) {
+      const bytes = Buffer.allocUnsafe(length);
+      window.copy(bytes, 0, start, end);
+      return BodyChunk.ofHeap(bytes);
+    }
     const target = this.#slab.lease();
-    target.bytes.set(buffer.subarray(start, end));
-    const chunk = target.view(0, end - start);
+    window.copy(target.bytes, 0, start, end);
+    const chunk = target.view(0, length);
     target.release();
     return chunk;
   }
@@ -97,10 +105,4 @@ export class ReadWindow {
     this.#lease = null;
     this.#offset = 0;
   }
-}
-
-function copy(buffer: Uint8Array, start: number, end: number): Buffer {
-  const target = Buffer.allocUnsafe(end - start);
-  target.set(buffer.subarray(start, end));
-  return target;
 }

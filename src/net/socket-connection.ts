@@ -1,5 +1,6 @@
 /**
- * The Connection over one `net.Socket` or `tls.TLSSocket`: writes, flow control, the end. What differs
+ * The Connection over one `net.Socket` or `tls.TLSSocket`: writes, flow control, the end. What
+ * differs
  * between them (where bytes come from, when the connection is ready) is set up by the factories in
  * accept.ts and connect.ts. An error of the socket is kept and told by `onClose`; none is thrown.
  * @hot per-chunk
@@ -9,6 +10,15 @@ import type { TLSSocket } from "node:tls";
 import { present } from "../base/assert.ts";
 import { systemClock, type Timer } from "../base/clock.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
+import {
+  directHandleOf,
+  type StreamHandle,
+  type WriteOwner,
+  writeBothDirectly,
+  writeBytesDirectly,
+  writeError,
+  writeTextDirectly,
+} from "./direct-writes.ts";
 import type { ReadWindow } from "./read-window.ts";
 import { tlsInfoOf } from "./tls-info.ts";
 import type { Connection, ConnectionEvents, TlsInfo } from "./types.ts";
@@ -16,15 +26,10 @@ import type { Connection, ConnectionEvents, TlsInfo } from "./types.ts";
 /** Bodies up to this size are copied behind the text, which is cheaper than a second segment. */
 const JOIN_BYTES_MAX = 4_096;
 
-interface Latin1Bytes {
-  latin1Slice(this: Uint8Array, start: number, end: number): string;
-}
-const { latin1Slice } = Buffer.prototype as unknown as Latin1Bytes;
-
 /** High watermark of the sockets: backpressure is ours, so that Node's own never speaks. */
 export const SOCKET_BUFFER_BYTES = 0x3fffffff;
 
-export class SocketConnection implements Connection {
+export class SocketConnection implements Connection, WriteOwner {
   remoteAddress = "";
   remotePort = 0;
   localAddress = "";
@@ -47,6 +52,10 @@ export class SocketConnection implements Connection {
   #error: Error | null = null;
   #linger: Timer | null = null;
   readonly #written: () => void;
+  /**
+   * The handle to write on, while the socket's own queue is empty; null: write through the socket.
+   */
+  #handle: StreamHandle | null = null;
 
   constructor(events: ConnectionEvents, window: ReadWindow | null) {
     this.#events = events;
@@ -96,12 +105,14 @@ export class SocketConnection implements Connection {
   }
 
   get pendingBytes(): number {
-    return this.#closed ? 0 : (this.#socket?.writableLength ?? 0);
+    if (!this.#blocked || this.#closed) return 0;
+    const queued = (this.#socket as Socket).writableLength;
+    return this.#handle === null ? queued : queued + this.#handle.writeQueueSize;
   }
 
   chunkOf(start: number, end: number): BodyChunk {
     const current = present(this.#current, "buffer of a read");
-    if (this.#window !== null) return this.#window.chunkOf(current, start, end);
+    if (this.#window !== null) return this.#window.chunkOf(start, end);
     return BodyChunk.ofHeap(current.subarray(start, end));
   }
 
@@ -117,19 +128,21 @@ export class SocketConnection implements Connection {
     const socket = this.#socket as Socket;
     if (this.#ended || socket.destroyed) return true;
     this.bytesSent += text.length;
+    const handle = this.#handle;
+    if (handle !== null) return this.#settle(writeTextDirectly(handle, text, this), null);
     socket.write(text, "latin1", this.#written);
     return this.#isFlushed(socket, null);
   }
 
   writeTextAndChunk(text: string, chunk: BodyChunk): boolean {
+    const length = chunk.byteLength;
+    if (length <= JOIN_BYTES_MAX) return this.writeText(text + chunk.latin1());
     const socket = this.#socket as Socket;
     if (this.#ended || socket.destroyed) return true;
-    const length = chunk.bytes.byteLength;
     this.bytesSent += text.length + length;
-    if (length <= JOIN_BYTES_MAX) {
-      const body = latin1Slice.call(chunk.bytes, 0, length);
-      socket.write(text + body, "latin1", this.#written);
-      return this.#isFlushed(socket, null);
+    const handle = this.#handle;
+    if (handle !== null) {
+      return this.#settle(writeBothDirectly(handle, text, chunk.bytes, this), chunk);
     }
     socket.cork();
     socket.write(text, "latin1");
@@ -141,20 +154,51 @@ export class SocketConnection implements Connection {
   writeChunk(chunk: BodyChunk): boolean {
     const socket = this.#socket as Socket;
     if (this.#ended || socket.destroyed) return true;
-    this.bytesSent += chunk.bytes.byteLength;
+    this.bytesSent += chunk.byteLength;
+    const handle = this.#handle;
+    if (handle !== null) return this.#settle(writeBytesDirectly(handle, chunk.bytes, this), chunk);
     socket.write(chunk.bytes, this.#written);
     return this.#isFlushed(socket, chunk);
   }
 
-  /** Did the kernel take everything? If not, `chunk` is kept until it has. */
+  /** The result of a write on the handle. */
+  #settle(result: number, chunk: BodyChunk | null): boolean {
+    if (result === 0) return true;
+    if (result === 1) {
+      this.#keep(chunk);
+      return false;
+    }
+    this.#socket?.destroy(writeError(result));
+    return true;
+  }
+
+  /** Did the kernel take everything that went through the socket? */
   #isFlushed(socket: Socket, chunk: BodyChunk | null): boolean {
-    if (socket.writableLength === 0) return true;
+    if (socket.writableLength > 0) {
+      this.#keep(chunk);
+      return false;
+    }
+    if (!this.#isSecureOrConnecting(socket)) this.#handle = directHandleOf(socket);
+    return true;
+  }
+
+  /** TLS has to see the bytes, and a socket that connects has no use of its handle yet. */
+  #isSecureOrConnecting(socket: Socket): boolean {
+    return this.#secure !== null || socket.connecting;
+  }
+
+  /** Something is pending: `chunk` is kept until all has left. */
+  #keep(chunk: BodyChunk | null): void {
     if (chunk !== null) {
       chunk.retain();
       this.#kept.push(chunk);
     }
     this.#blocked = true;
-    return false;
+  }
+
+  onHandleWritten(status: number): void {
+    if (status < 0 && !this.#closed) this.#socket?.destroy(writeError(status));
+    else this.#onWritten();
   }
 
   #onWritten(): void {

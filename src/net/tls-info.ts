@@ -19,7 +19,9 @@ export function tlsInfoOf(socket: TLSSocket): TlsInfo {
   };
 }
 
-export function certificateInfoOf(certificate: X509Certificate | undefined): CertificateInfo | null {
+export function certificateInfoOf(
+  certificate: X509Certificate | undefined,
+): CertificateInfo | null {
   if (certificate === undefined) return null;
   const names = subjectAltNames(certificate.subjectAltName ?? "");
   return {

@@ -70,7 +70,8 @@ interface VerifyingHandle {
 }
 
 /**
- * Why the client's certificate must be refused after the handshake, or null. Node verifies the chain
+ * Why the client's certificate must be refused after the handshake, or null. Node verifies the
+ * chain
  * during the handshake but leaves the verdict to the server.
  */
 export function clientCertificateFault(socket: TLSSocket, context: TlsServerContext): Error | null {

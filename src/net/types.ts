@@ -1,5 +1,6 @@
 /**
- * A byte connection over `net` or `tls`, the same for clients and upstreams. Plain sockets read into
+ * A byte connection over `net` or `tls`, the same for clients and upstreams. Plain sockets read
+ * into
  * SharedArrayBuffer slabs by `onread`; nothing is allocated for an idle connection.
  */
 import type { BodyChunk } from "../shm/body-chunk.ts";
@@ -50,7 +51,8 @@ export interface Connection {
   /** Bytes handed to write* that the kernel has not taken yet. */
   readonly pendingBytes: number;
   /**
-   * Body bytes `[start, end)` of the buffer of the current `onBytes` call as a chunk. Without a copy
+   * Body bytes `[start, end)` of the buffer of the current `onBytes` call as a chunk. Without a
+   * copy
    * when the buffer is this connection's own slab chunk, by one copy when it is the shared window.
    * The caller owns one reference.
    */
@@ -61,7 +63,10 @@ export interface Connection {
   bodyDone(): void;
   /** Writes latin1 text; false when bytes are left pending (`onWritable` follows). */
   writeText(text: string): boolean;
-  /** Writes latin1 text and then the bytes as one segment where possible; the chunk is retained as long as needed. */
+  /**
+   * Writes latin1 text and then the bytes as one segment where possible; the chunk is retained as
+   * long as needed.
+   */
   writeTextAndChunk(text: string, chunk: BodyChunk): boolean;
   writeChunk(chunk: BodyChunk): boolean;
   pause(): void;

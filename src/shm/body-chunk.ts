@@ -1,5 +1,6 @@
 /**
- * A run of body bytes: a view of a slab chunk (SharedArrayBuffer) or of heap memory, with a reference
+ * A run of body bytes: a view of a slab chunk (SharedArrayBuffer) or of heap memory, with a
+ * reference
  * count. Whoever hands a chunk to a callback owns one reference and releases it when the callback
  * returns; whoever keeps the chunk longer calls `retain()` and later `release()`.
  * @hot per-chunk
@@ -8,30 +9,53 @@ import { assert } from "../base/assert.ts";
 
 /** Receives a chunk whose last reference is gone (the slab puts it back on its free list). */
 export interface ChunkOwner {
+  /** Index of the slab chunk the bytes lie in, or -1 for heap memory. */
+  readonly slot: number;
   reclaim(chunk: BodyChunk): void;
 }
 
+/** The engine's own slice, without the checks of `Buffer.toString`. */
+interface Latin1Bytes {
+  latin1Slice(this: Uint8Array, start: number, end: number): string;
+}
+const { latin1Slice } = Buffer.prototype as unknown as Latin1Bytes;
+
 export class BodyChunk {
-  /** The bytes; never written after the chunk was handed on. */
-  bytes: Uint8Array;
-  /** Index of the slab chunk the bytes lie in, or -1 for heap memory. Owned by `owner`. */
-  readonly slot: number;
+  readonly byteLength: number;
+  readonly #source: Uint8Array;
+  readonly #start: number;
   readonly #owner: ChunkOwner | null;
+  /** Made when it is asked for: most small bodies leave as text and never need a view. */
+  #bytes: Uint8Array | null = null;
   #references = 1;
 
-  constructor(bytes: Uint8Array, owner: ChunkOwner | null, slot: number) {
-    this.bytes = bytes;
+  /** Bytes `[start, end)` of `source`; `owner` is told when the last reference is gone. */
+  constructor(source: Uint8Array, start: number, end: number, owner: ChunkOwner | null) {
+    this.#source = source;
+    this.#start = start;
+    this.byteLength = end - start;
     this.#owner = owner;
-    this.slot = slot;
   }
 
   /** A chunk over ordinary memory that the caller gives away. */
   static ofHeap(bytes: Uint8Array): BodyChunk {
-    return new BodyChunk(bytes, null, -1);
+    return new BodyChunk(bytes, 0, bytes.byteLength, null);
   }
 
-  get byteLength(): number {
-    return this.bytes.byteLength;
+  /** Index of the slab chunk the bytes lie in, or -1 for heap memory. */
+  get slot(): number {
+    return this.#owner === null ? -1 : this.#owner.slot;
+  }
+
+  /** The bytes; never written after the chunk was handed on. */
+  get bytes(): Uint8Array {
+    this.#bytes ??= this.#source.subarray(this.#start, this.#start + this.byteLength);
+    return this.#bytes;
+  }
+
+  /** The bytes as a string with one code unit per byte. */
+  latin1(): string {
+    return latin1Slice.call(this.#source, this.#start, this.#start + this.byteLength);
   }
 
   get references(): number {

@@ -1,5 +1,6 @@
 /**
- * The memory that sockets of one silo read into: 64 KiB chunks in shared slabs, leased one by one and
+ * The memory that sockets of one silo read into: 64 KiB chunks in shared slabs, leased one by one
+ * and
  * given back when the last view of them is released. Only the owning silo allocates and frees.
  * @hot per-chunk
  */
@@ -35,7 +36,7 @@ export class SlabLease implements ChunkOwner {
   view(start: number, end: number): BodyChunk {
     assert(this.#references > 0, "view of a slab chunk that is not leased");
     this.#references++;
-    return new BodyChunk(this.bytes.subarray(start, end), this, this.slot);
+    return new BodyChunk(this.bytes, start, end, this);
   }
 
   reclaim(): void {

@@ -4,9 +4,9 @@
  * append to one file, whole lines at a time.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import type { AccessLogConfig, JsonFormat } from "../config/types.ts";
-import { Logger } from "../base/log.ts";
 import type { Clock, Timer } from "../base/clock.ts";
+import { Logger } from "../base/log.ts";
+import type { AccessLogConfig, JsonFormat } from "../config/types.ts";
 import { formatText, tokenValue } from "./formatter.ts";
 import type { StreamInfo } from "./stream-info.ts";
 
@@ -72,7 +72,10 @@ export class AccessLogs {
     this.#clock = clock;
   }
 
-  /** A logger that writes one line per call to each of `configs`. Throws when a file cannot be opened. */
+  /**
+   * A logger that writes one line per call to each of `configs`. Throws when a file cannot be
+   * opened.
+   */
   logger(configs: readonly AccessLogConfig[]): StreamLogger {
     return new StreamLogger(configs.map((config) => ({ config, sink: this.#sinkOf(config) })));
   }
@@ -141,9 +144,17 @@ function jsonValue(format: JsonFormat, info: StreamInfo, omitEmpty: boolean): un
 }
 
 const NUMERIC = new Set([
-  "RESPONSE_CODE", "BYTES_RECEIVED", "BYTES_SENT", "DURATION", "REQUEST_DURATION",
-  "RESPONSE_DURATION", "RESPONSE_TX_DURATION", "CONNECTION_ID", "DOWNSTREAM_LOCAL_PORT",
-  "UPSTREAM_REQUEST_ATTEMPT_COUNT", "GRPC_STATUS",
+  "RESPONSE_CODE",
+  "BYTES_RECEIVED",
+  "BYTES_SENT",
+  "DURATION",
+  "REQUEST_DURATION",
+  "RESPONSE_DURATION",
+  "RESPONSE_TX_DURATION",
+  "CONNECTION_ID",
+  "DOWNSTREAM_LOCAL_PORT",
+  "UPSTREAM_REQUEST_ATTEMPT_COUNT",
+  "GRPC_STATUS",
 ]);
 
 /** A field that is one operator keeps its type: numbers stay numbers, absence is null. */

@@ -4,8 +4,9 @@
  * Headers, data and trailers that nobody holds end in the sink: the router or the client's encoder.
  * @hot per-request, per-chunk
  */
-import { DATA_STATUS, HEADERS_STATUS, TRAILERS_STATUS } from "../vm/types.ts";
+
 import type { BodyChunk } from "../shm/body-chunk.ts";
+import { DATA_STATUS, HEADERS_STATUS, TRAILERS_STATUS } from "../vm/types.ts";
 import { BodyBuffer } from "./body-buffer.ts";
 
 export const REQUEST = 0;

@@ -9,10 +9,20 @@ import { addressText, type StreamInfo } from "./stream-info.ts";
 type Operator = (info: StreamInfo, argument: string) => string | null;
 
 const RESPONSE_FLAGS_LONG: Readonly<Record<string, string>> = {
-  NR: "NoRouteFound", UH: "NoHealthyUpstream", UF: "UpstreamConnectionFailure", NC: "NoClusterFound",
-  UO: "UpstreamOverflow", UT: "UpstreamRequestTimeout", UC: "UpstreamConnectionTermination",
-  UPE: "UpstreamProtocolError", DC: "DownstreamConnectionTermination", DPE: "DownstreamProtocolError",
-  URX: "UpstreamRetryLimitExceeded", SI: "StreamIdleTimeout", LR: "LocalReset", UR: "UpstreamRemoteReset",
+  NR: "NoRouteFound",
+  UH: "NoHealthyUpstream",
+  UF: "UpstreamConnectionFailure",
+  NC: "NoClusterFound",
+  UO: "UpstreamOverflow",
+  UT: "UpstreamRequestTimeout",
+  UC: "UpstreamConnectionTermination",
+  UPE: "UpstreamProtocolError",
+  DC: "DownstreamConnectionTermination",
+  DPE: "DownstreamProtocolError",
+  URX: "UpstreamRetryLimitExceeded",
+  SI: "StreamIdleTimeout",
+  LR: "LocalReset",
+  UR: "UpstreamRemoteReset",
   DT: "DurationTimeout",
 };
 
@@ -25,7 +35,10 @@ function headerOf(headers: HeaderMap | null, argument: string): string | null {
   if (headers === null) return null;
   const question = argument.indexOf("?");
   if (question < 0) return headers.getJoined(argument);
-  return headers.getJoined(argument.slice(0, question)) ?? headers.getJoined(argument.slice(question + 1));
+  return (
+    headers.getJoined(argument.slice(0, question)) ??
+    headers.getJoined(argument.slice(question + 1))
+  );
 }
 
 function text(value: string): string | null {
@@ -38,9 +51,18 @@ function startTime(info: StreamInfo, argument: string): string {
   if (argument === "") return iso;
   const micros = String(Math.floor((info.startWallMs % 1000) * 1000)).padStart(6, "0");
   const fields: Record<string, string> = {
-    Y: iso.slice(0, 4), m: iso.slice(5, 7), d: iso.slice(8, 10), H: iso.slice(11, 13),
-    M: iso.slice(14, 16), S: iso.slice(17, 19), T: iso.slice(11, 19), F: iso.slice(0, 10),
-    s: String(Math.floor(info.startWallMs / 1000)), f: `${micros}000`, z: "+0000", Z: "UTC",
+    Y: iso.slice(0, 4),
+    m: iso.slice(5, 7),
+    d: iso.slice(8, 10),
+    H: iso.slice(11, 13),
+    M: iso.slice(14, 16),
+    S: iso.slice(17, 19),
+    T: iso.slice(11, 19),
+    F: iso.slice(0, 10),
+    s: String(Math.floor(info.startWallMs / 1000)),
+    f: `${micros}000`,
+    z: "+0000",
+    Z: "UTC",
   };
   return argument
     .replace(/%([1-9])f/g, (_, digits: string) => `${micros}000`.slice(0, Number(digits)))
@@ -57,7 +79,8 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   RESPONSE_CODE: (i) => String(i.responseCode),
   RESPONSE_CODE_DETAILS: (i) => text(i.responseCodeDetails),
   RESPONSE_FLAGS: (i) => text(i.responseFlags.join(",")),
-  RESPONSE_FLAGS_LONG: (i) => text(i.responseFlags.map((f) => RESPONSE_FLAGS_LONG[f] ?? f).join(",")),
+  RESPONSE_FLAGS_LONG: (i) =>
+    text(i.responseFlags.map((f) => RESPONSE_FLAGS_LONG[f] ?? f).join(",")),
   CONNECTION_TERMINATION_DETAILS: (i) => text(i.connectionTerminationDetails),
   BYTES_RECEIVED: (i) => String(i.requestBodyBytes),
   BYTES_SENT: (i) => String(i.responseBodyBytes),
@@ -77,7 +100,8 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   DOWNSTREAM_REMOTE_ADDRESS: (i) =>
     addressText(i.remoteIp, i.remoteIp === i.connection.remoteIp ? i.connection.remotePort : 0),
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (i) => i.remoteIp,
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: (i) => addressText(i.connection.remoteIp, i.connection.remotePort),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: (i) =>
+    addressText(i.connection.remoteIp, i.connection.remotePort),
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: (i) => i.connection.remoteIp,
   DOWNSTREAM_LOCAL_ADDRESS: (i) => addressText(i.connection.localIp, i.connection.localPort),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (i) => i.connection.localIp,
@@ -88,7 +112,8 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   REQUESTED_SERVER_NAME: (i) => text(i.connection.tls?.serverName ?? ""),
   CONNECTION_ID: (i) => String(i.connection.id),
   STREAM_ID: (i) => i.requestHeaders?.get("x-request-id") ?? null,
-  GRPC_STATUS: (i) => i.responseTrailers?.get("grpc-status") ?? i.responseHeaders?.get("grpc-status") ?? null,
+  GRPC_STATUS: (i) =>
+    i.responseTrailers?.get("grpc-status") ?? i.responseHeaders?.get("grpc-status") ?? null,
   FILTER_STATE: (i, a) => {
     const value = i.filterState?.get(a.split(":")[0] ?? "");
     return value === undefined ? null : Buffer.from(value).toString("latin1");

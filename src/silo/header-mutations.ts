@@ -3,8 +3,8 @@
  * the route table, most specific first as in Envoy.
  */
 import type { HeaderMutation, HeaderMutations } from "../config/types.ts";
-import type { HeaderMap } from "../http/header-map.ts";
 import { isValidHeaderValue } from "../http/h1/serialise.ts";
+import type { HeaderMap } from "../http/header-map.ts";
 import { formatText } from "./formatter.ts";
 import type { StreamInfo } from "./stream-info.ts";
 

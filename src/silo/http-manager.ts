@@ -2,8 +2,17 @@
  * One HTTP connection manager on one silo: what all connections and streams of a listener share.
  * Envoy's `HttpConnectionManager` with its route table, filters, limits, stats and access logs.
  */
-import type { HttpConnectionManagerConfig, ListenerConfig, WasmFilterConfig } from "../config/types.ts";
-import { httpStats, type HttpStats, listenerStats, type ListenerStats } from "../metrics/catalogue.ts";
+import type {
+  HttpConnectionManagerConfig,
+  ListenerConfig,
+  WasmFilterConfig,
+} from "../config/types.ts";
+import {
+  type HttpStats,
+  httpStats,
+  type ListenerStats,
+  listenerStats,
+} from "../metrics/catalogue.ts";
 import type { Counter } from "../metrics/types.ts";
 import type { Plugin } from "../vm/types.ts";
 import type { StreamLogger } from "./access-log.ts";

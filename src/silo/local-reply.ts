@@ -2,7 +2,9 @@
  * Replies that Granary makes itself: by an error of its own, a direct response, or a filter. gRPC
  * requests get a trailers-only answer, as in Envoy.
  */
+import { PROXY_ERRORS, type ProxyErrorCode } from "../base/errors.ts";
 import { HeaderMap } from "../http/header-map.ts";
+import { statusText } from "../http/status-text.ts";
 import type { StreamInfo } from "./stream-info.ts";
 
 export interface LocalReplyParts {
@@ -16,10 +18,35 @@ export interface LocalReplyParts {
 }
 
 const EMPTY = new Uint8Array(0);
+const NOTHING_MORE = { headers: [], grpcStatus: -1 } as const;
+
+/** A reply without a body, for `status`. */
+export function emptyReply(status: number, details: string): LocalReplyParts {
+  return { ...NOTHING_MORE, status, body: EMPTY, details, flag: "" };
+}
+
+/** The reply that the error table prescribes. */
+export function errorReply(code: ProxyErrorCode): LocalReplyParts {
+  const { status, body, details, flag } = PROXY_ERRORS[code];
+  return { ...NOTHING_MORE, status, body: Buffer.from(body, "latin1"), details, flag };
+}
+
+/** The reply to bytes that are no HTTP. */
+export function protocolErrorReply(status: number, details: string): LocalReplyParts {
+  const body = Buffer.from(statusText(status), "latin1");
+  return { ...NOTHING_MORE, status, body, details, flag: "DPE" };
+}
 
 /** Envoy's mapping of HTTP status to gRPC status; anything else is Unknown (2). */
 const GRPC_OF_HTTP: Readonly<Record<number, number>> = {
-  400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14,
+  400: 13,
+  401: 16,
+  403: 7,
+  404: 12,
+  429: 14,
+  502: 14,
+  503: 14,
+  504: 14,
 };
 
 export interface LocalReplyMessage {

@@ -1,5 +1,6 @@
 /**
- * Everything that crosses between main and a silo. `SiloBoot` is the worker's `workerData`; the rest
+ * Everything that crosses between main and a silo. `SiloBoot` is the worker's `workerData`; the
+ * rest
  * are plain messages on the worker's own port, except the control calls, which go by comlink over
  * `controlPort` (see SiloControl).
  */
@@ -50,7 +51,7 @@ export type TransportName = "codec" | "uws";
 /** main -> silo on the worker's port. */
 export type ToSilo =
   /** The silo now owns `fd` (a duplicate made for it). */
-  | { readonly kind: "connection"; readonly listener: number; readonly fd: number };
+  { readonly kind: "connection"; readonly listener: number; readonly fd: number };
 
 /** silo -> main on the worker's port. */
 export type FromSilo =

@@ -85,4 +85,3 @@ function pathOf(action: RedirectActionConfig, route: RouteConfig, path: string):
   if (action.path !== null) return action.path.includes("?") ? action.path : action.path + query;
   return rewritePath(plain, action, route.match) + query;
 }
-

@@ -19,9 +19,35 @@ const EMPTY_MESSAGE: PropertyMessage = { kind: "message", encoded: new Uint8Arra
 
 /** Envoy's bit of each response flag (StreamInfo::CoreResponseFlag), by short name. */
 const FLAG_BITS: Readonly<Record<string, number>> = {
-  LH: 0, UH: 1, UT: 2, LR: 3, UR: 4, UF: 5, UC: 6, UO: 7, NR: 8, DI: 9, FI: 10, RL: 11, UAEX: 12,
-  RLSE: 13, DC: 14, URX: 15, SI: 16, IH: 17, DPE: 18, UMSDR: 19, RFCF: 20, NFCF: 21, DT: 22,
-  UPE: 23, NC: 24, OM: 25, DF: 26, DO: 27, DR: 28,
+  LH: 0,
+  UH: 1,
+  UT: 2,
+  LR: 3,
+  UR: 4,
+  UF: 5,
+  UC: 6,
+  UO: 7,
+  NR: 8,
+  DI: 9,
+  FI: 10,
+  RL: 11,
+  UAEX: 12,
+  RLSE: 13,
+  DC: 14,
+  URX: 15,
+  SI: 16,
+  IH: 17,
+  DPE: 18,
+  UMSDR: 19,
+  RFCF: 20,
+  NFCF: 21,
+  DT: 22,
+  UPE: 23,
+  NC: 24,
+  OM: 25,
+  DF: 26,
+  DO: 27,
+  DR: 28,
 };
 
 function integer(value: number): bigint {
@@ -79,7 +105,8 @@ const REQUEST_FAMILY: Family = {
   scheme: header(":scheme"),
   method: header(":method"),
   headers: (i) => headerMapValue(i.requestHeaders),
-  headers_bytes: (i) => (i.requestHeaders === null ? undefined : integer(i.requestHeaders.byteSize)),
+  headers_bytes: (i) =>
+    i.requestHeaders === null ? undefined : integer(i.requestHeaders.byteSize),
   referer: header("referer"),
   useragent: header("user-agent"),
   id: header("x-request-id"),
@@ -266,7 +293,9 @@ export class StreamProperties implements PropertyHost {
     }
     if (first === "metadata") return descend(EMPTY_MESSAGE, path, 1);
     const alias = Object.hasOwn(ALIASES, first) ? ALIASES[first] : undefined;
-    const family = Object.hasOwn(FAMILIES, alias?.[0] ?? first) ? FAMILIES[alias?.[0] ?? first] : undefined;
+    const family = Object.hasOwn(FAMILIES, alias?.[0] ?? first)
+      ? FAMILIES[alias?.[0] ?? first]
+      : undefined;
     if (family === undefined) return undefined;
     const name = alias === undefined ? path[1] : alias[1];
     if (name === undefined) return null;

@@ -3,7 +3,7 @@
  * once per silo from the configuration; matching allocates nothing but what a regex needs.
  * @hot per-request
  */
-import { compileRegex, type Regex } from "../http/regex.ts";
+
 import type {
   HeaderMatchConfig,
   QueryMatchConfig,
@@ -13,6 +13,7 @@ import type {
   VirtualHostConfig,
 } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import { compileRegex, type Regex } from "../http/regex.ts";
 
 export interface RouteMatch {
   readonly virtualHost: VirtualHostConfig;
@@ -75,7 +76,9 @@ export class RouteTable {
     else this.#exact.set(domain, host);
   }
 
-  /** The route of a request with pseudo-headers, or null. `random` (0..1) is not used for matching. */
+  /**
+   * The route of a request with pseudo-headers, or null. `random` (0..1) is not used for matching.
+   */
   match(headers: HeaderMap): RouteMatch | null {
     const path = headers.get(":path");
     if (path === null) return null;
@@ -186,8 +189,19 @@ function matchesHeader({ config, regex }: CompiledHeader, headers: HeaderMap): b
   // A missing header matches neither a rule nor its inversion, as in Envoy.
   if (value === null) return false;
   if (match.kind === "string") return matchesString(match.string, regex, value) !== config.invert;
-  const number = /^-?\d+$/.test(value) ? Number(value) : Number.NaN;
+  const number = integerOf(value);
   return (number >= match.start && number < match.end) !== config.invert;
+}
+
+/** The value of a decimal integer with an optional minus sign; NaN for anything else. */
+function integerOf(text: string): number {
+  const start = text.startsWith("-") ? 1 : 0;
+  if (text.length === start) return Number.NaN;
+  for (let i = start; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return Number.NaN;
+  }
+  return Number(text);
 }
 
 function matchesQuery({ config, regex }: CompiledQuery, path: string): boolean {

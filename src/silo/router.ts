@@ -3,8 +3,11 @@
  * cluster) endpoint, forwards, retries, times out, and brings the response back to the stream.
  * One per stream. @hot per-request
  */
-import type { ProxyErrorCode } from "../base/errors.ts";
-import type { ForwardActionConfig, RetryPolicyConfig, WeightedClusterConfig } from "../config/types.ts";
+import type {
+  ForwardActionConfig,
+  RetryPolicyConfig,
+  WeightedClusterConfig,
+} from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { BodyChunk } from "../shm/body-chunk.ts";
 import { backoffMs, shouldRetryOnHeaders, shouldRetryOnReset } from "../upstream/retry.ts";
@@ -16,8 +19,10 @@ import type {
   UpstreamResetReason,
 } from "../upstream/types.ts";
 import { BodyBuffer } from "./body-buffer.ts";
-import { mutateRequest, mutateResponse } from "./header-mutations.ts";
-import { redirectLocation, rewritePath } from "./path-rewrite.ts";
+import { finishRequestHeaders, finishResponseHeaders, pickWeighted } from "./forward-headers.ts";
+import { emptyReply } from "./local-reply.ts";
+import { redirectLocation } from "./path-rewrite.ts";
+import { RESET_ERRORS } from "./reset-errors.ts";
 import type { RouteMatch } from "./route-table.ts";
 import type { Stream } from "./stream.ts";
 import { Timeout, type TimeoutOwner } from "./timer-wheel.ts";
@@ -27,16 +32,6 @@ const PER_TRY_TIMEOUT = 1;
 const RETRY_BACKOFF = 2;
 const REQUIRED: readonly string[] = [":method", ":path", ":authority"];
 const NOTHING_TRIED: readonly string[] = [];
-
-const RESET_ERRORS: Readonly<Record<UpstreamResetReason, ProxyErrorCode>> = {
-  connectFailure: "upstreamConnectFailure",
-  connectTimeout: "upstreamConnectTimeout",
-  connectionTermination: "upstreamReset",
-  overflow: "upstreamOverflow",
-  noHealthyUpstream: "noHealthyUpstream",
-  protocolError: "upstreamProtocolError",
-  localReset: "upstreamReset",
-};
 
 export class Router implements UpstreamEvents, TimeoutOwner {
   readonly #stream: Stream;
@@ -65,8 +60,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#stream = stream;
   }
 
-  // --- the route ----------------------------------------------------------------------------
-
   /** Looks the route up when it is not known or was cleared. */
   refreshRoute(): RouteMatch | null {
     if (!this.#routeStale || this.#forwarding) return this.#match;
@@ -82,8 +75,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
   clearRoute(): void {
     this.#routeStale = true;
   }
-
-  // --- the request --------------------------------------------------------------------------
 
   headers(endStream: boolean): void {
     this.#headersOnly = endStream;
@@ -114,15 +105,10 @@ export class Router implements UpstreamEvents, TimeoutOwner {
   }
 
   #refuse(details: string): void {
-    const body = new Uint8Array(0);
-    this.#stream.localReply({ status: 503, body, headers: [], details, flag: "", grpcStatus: -1 });
+    this.#stream.localReply(emptyReply(503, details));
   }
 
-  #answer(
-    status: number,
-    body: Uint8Array,
-    headers: readonly (readonly [string, string])[],
-  ): void {
+  #answer(status: number, body: Uint8Array, headers: readonly (readonly [string, string])[]): void {
     const details = "direct_response";
     this.#stream.localReply({ status, body, headers, details, flag: "", grpcStatus: -1 });
   }
@@ -139,7 +125,7 @@ export class Router implements UpstreamEvents, TimeoutOwner {
       stream.failWith("clusterNotFound");
       return;
     }
-    this.#finishRequestHeaders(match, action, headers);
+    finishRequestHeaders({ match, action, chosen: this.#chosen }, headers, stream);
     this.#forwarding = true;
     if (action.idleTimeoutMs >= 0) stream.setIdleTimeout(action.idleTimeoutMs);
     this.#retry = action.retryPolicy ?? match.virtualHost.retryPolicy;
@@ -147,25 +133,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     if (this.#retriesLeft > 0 && !this.#headersOnly) this.#kept = new BodyBuffer();
     if (this.#requestComplete) this.#startRouteTimeout();
     this.#attempt();
-  }
-
-  #finishRequestHeaders(match: RouteMatch, action: ForwardActionConfig, headers: HeaderMap): void {
-    const { info, manager } = this.#stream;
-    const { route, virtualHost } = match;
-    if (!manager.suppressEnvoyHeaders && action.timeoutMs > 0) {
-      headers.set("x-envoy-expected-rq-timeout-ms", String(action.timeoutMs));
-    }
-    const chosen = this.#chosen as WeightedClusterConfig;
-    mutateRequest(headers, chosen.headers, info);
-    mutateRequest(headers, route.headers, info);
-    mutateRequest(headers, virtualHost.headers, info);
-    mutateRequest(headers, manager.routes.config.headers, info);
-    if (action.hostRewriteLiteral !== null) headers.set(":authority", action.hostRewriteLiteral);
-    const path = headers.get(":path") as string;
-    const rewritten = rewritePath(path, action, route.match);
-    if (rewritten === path) return;
-    if (!manager.suppressEnvoyHeaders) headers.set("x-envoy-original-path", path);
-    headers.set(":path", rewritten);
   }
 
   #attempt(): void {
@@ -222,7 +189,8 @@ export class Router implements UpstreamEvents, TimeoutOwner {
   trailers(): void {
     if (this.#over) return;
     this.#completed();
-    if (!this.#retrying) this.#upstream?.sendTrailers(this.#stream.info.requestTrailers as HeaderMap);
+    if (!this.#retrying)
+      this.#upstream?.sendTrailers(this.#stream.info.requestTrailers as HeaderMap);
   }
 
   #completed(): void {
@@ -236,8 +204,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
       this.#stream.manager.silo.wheel.set(this.#routeTimeout, action.timeoutMs);
     }
   }
-
-  // --- the response -------------------------------------------------------------------------
 
   onConnectionReady(connection: UpstreamConnectionInfo): void {
     const { info } = this.#stream;
@@ -268,7 +234,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#dropKept();
     this.#retriesLeft = 0;
     info.responseCodeDetails = "via_upstream";
-    // Recorded here as in Envoy, so that access logs know it even when a filter replaces it.
     if (!manager.suppressEnvoyHeaders) {
       const started = Number.isNaN(info.requestEndMs) ? info.startMs : info.requestEndMs;
       const took = Math.max(0, Math.floor(info.firstUpstreamRxMs - started));
@@ -281,13 +246,9 @@ export class Router implements UpstreamEvents, TimeoutOwner {
 
   /** Applies the response headers that the configuration adds and removes. */
   finishHeaders(headers: HeaderMap): void {
-    const match = this.#match;
-    if (match === null) return;
-    const { info, manager } = this.#stream;
-    if (this.#chosen !== null) mutateResponse(headers, this.#chosen.headers, info);
-    mutateResponse(headers, match.route.headers, info);
-    mutateResponse(headers, match.virtualHost.headers, info);
-    mutateResponse(headers, manager.routes.config.headers, info);
+    if (this.#match !== null) {
+      finishResponseHeaders(headers, this.#match, this.#chosen, this.#stream);
+    }
   }
 
   onResponseData(chunk: BodyChunk, endStream: boolean): void {
@@ -331,8 +292,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     stream.failWith(RESET_ERRORS[reason]);
   }
 
-  // --- retries ------------------------------------------------------------------------------
-
   #tryAgain(): boolean {
     const cluster = this.#cluster as Cluster;
     const { handles } = cluster.stats;
@@ -348,7 +307,7 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#retriesLeft--;
     handles.upstream_rq_retry.inc();
     this.#retrying = true;
-    const { silo, } = this.#stream.manager;
+    const { silo } = this.#stream.manager;
     const { endpoint } = this.#stream.info;
     if (endpoint !== null) {
       this.#tried ??= [];
@@ -360,8 +319,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     silo.wheel.set(this.#backoff, backoffMs(retry, this.#stream.info.attemptCount, silo.random));
     return true;
   }
-
-  // --- flow control and timeouts ------------------------------------------------------------
 
   onRequestHighWatermark(): void {
     if (this.#pausedForUpstream) return;
@@ -408,8 +365,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#stream.failWith("upstreamTimeout");
   }
 
-  // --- the end ------------------------------------------------------------------------------
-
   /** A local reply took over: nothing more is wanted from upstream. */
   abandon(): void {
     const { wheel } = this.#stream.manager.silo;
@@ -434,14 +389,4 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#kept?.clear();
     this.#kept = null;
   }
-}
-
-/** `random` in [0, 1). */
-function pickWeighted(action: ForwardActionConfig, random: number): WeightedClusterConfig {
-  let point = random * action.totalWeight;
-  for (const cluster of action.clusters) {
-    point -= cluster.weight;
-    if (point < 0) return cluster;
-  }
-  return action.clusters[action.clusters.length - 1] as WeightedClusterConfig;
 }

@@ -3,15 +3,27 @@
  * and back, and ends with access logs and the filters' log, done and delete callbacks.
  * Thread: one silo. @hot per-request
  */
-import { PROXY_ERRORS, type ProxyErrorCode } from "../base/errors.ts";
+import type { ProxyErrorCode } from "../base/errors.ts";
 import type { HeaderMap } from "../http/header-map.ts";
-import { statusText } from "../http/status-text.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
 import type { BodyBuffer } from "./body-buffer.ts";
 import type { RequestDecoder, RequestMeta, ResponseEncoder } from "./downstream/types.ts";
-import { ChainDirection, type ChainSink, type Direction, type HttpFilter, REQUEST, RESPONSE } from "./filter-chain.ts";
+import {
+  ChainDirection,
+  type ChainSink,
+  type Direction,
+  type HttpFilter,
+  REQUEST,
+  RESPONSE,
+} from "./filter-chain.ts";
 import type { HttpManager } from "./http-manager.ts";
-import { buildLocalReply, type LocalReplyParts } from "./local-reply.ts";
+import {
+  buildLocalReply,
+  emptyReply,
+  errorReply,
+  type LocalReplyParts,
+  protocolErrorReply,
+} from "./local-reply.ts";
 import { prepareRequest, prepareResponse } from "./request-headers.ts";
 import { Router } from "./router.ts";
 import type { DownstreamInfo } from "./stream-info.ts";
@@ -20,7 +32,6 @@ import { nextStreamState, type StreamEvent, type StreamState } from "./stream-st
 import { Timeout, type TimeoutOwner } from "./timer-wheel.ts";
 
 const EMPTY = new Uint8Array(0);
-const EMPTY_REPLY = { body: EMPTY, headers: [], flag: "", grpcStatus: -1 } as const;
 const IDLE = 0;
 const REQUEST_TIMEOUT = 1;
 
@@ -116,14 +127,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
   }
 
   onProtocolError(status: number, details: string): void {
-    this.localReply({
-      status,
-      body: Buffer.from(statusText(status), "latin1"),
-      headers: [],
-      details,
-      flag: "DPE",
-      grpcStatus: -1,
-    });
+    this.localReply(protocolErrorReply(status, details));
   }
 
   onDownstreamReset(flag: string, details: string): void {
@@ -188,15 +192,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
 
   /** Answers with an error of the table, or resets where it is too late to answer. */
   failWith(code: ProxyErrorCode): void {
-    const error = PROXY_ERRORS[code];
-    this.localReply({
-      status: error.status,
-      body: error.body === "" ? EMPTY : Buffer.from(error.body, "latin1"),
-      headers: [],
-      details: error.details,
-      flag: error.flag,
-      grpcStatus: -1,
-    });
+    this.localReply(errorReply(code));
   }
 
   /** Ends the stream without a (complete) response. */
@@ -285,7 +281,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
   #badResponse(): void {
     const details = "filter_removed_required_response_headers{missing_required_header::status}";
     if (this.#replied) this.reset("", details);
-    else this.localReply({ ...EMPTY_REPLY, status: 502, details });
+    else this.localReply(emptyReply(502, details));
   }
 
   sinkData(direction: Direction, data: BodyBuffer, endStream: boolean): void {
@@ -332,8 +328,6 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     if (!this.ended) this.#reply(reply);
   }
 
-  // --- timeouts -----------------------------------------------------------------------------
-
   onTimeout(kind: number): void {
     if (this.ended) return;
     if (kind === REQUEST_TIMEOUT) {
@@ -360,8 +354,6 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
   #active(): void {
     if (this.#idleMs > 0) this.#lastActivityMs = this.manager.silo.clock.monotonicMs();
   }
-
-  // --- the end ------------------------------------------------------------------------------
 
   #sinkChunk(direction: Direction, chunk: BodyChunk, endStream: boolean): void {
     if (direction === REQUEST) {

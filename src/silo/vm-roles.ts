@@ -1,7 +1,7 @@
 /**
  * The thread's roles for its VMs that need no stream: timers, clocks and the guests' log lines.
  */
-import { type Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { LOG_LEVELS, Logger, logLevelOf } from "../base/log.ts";
 import type { LogHost, TimerHost } from "../vm/roles.ts";
 

@@ -1,16 +1,29 @@
 /**
- * A Wasm plugin as an HTTP filter of one stream: passes events to its stream context and keeps track
+ * A Wasm plugin as an HTTP filter of one stream: passes events to its stream context and keeps
+ * track
  * of what the guest may touch now. The roles the VM needs are small classes over this one.
  * @hot per-request, per-chunk
  */
 import type { HeaderMap } from "../http/header-map.ts";
-import { DATA_STATUS, HEADERS_STATUS, type Plugin, type StreamContext, TRAILERS_STATUS } from "../vm/types.ts";
+import { HeaderMap as Headers } from "../http/header-map.ts";
 import type { BufferHost, HeaderHost, LocalReply, StreamHost, StreamRoles } from "../vm/roles.ts";
+import {
+  DATA_STATUS,
+  HEADERS_STATUS,
+  type Plugin,
+  type StreamContext,
+  TRAILERS_STATUS,
+} from "../vm/types.ts";
 import type { BodyBuffer } from "./body-buffer.ts";
-import { type ChainDirection, type Direction, type HttpFilter, REQUEST, RESPONSE } from "./filter-chain.ts";
+import {
+  type ChainDirection,
+  type Direction,
+  type HttpFilter,
+  REQUEST,
+  RESPONSE,
+} from "./filter-chain.ts";
 import { StreamProperties } from "./properties.ts";
 import type { Stream } from "./stream.ts";
-import { HeaderMap as Headers } from "../http/header-map.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -58,7 +71,8 @@ export class WasmFilter implements HttpFilter {
 
   onHeaders(direction: Direction, endStream: boolean): number {
     const context = this.#context;
-    if (context === null || (direction === RESPONSE && !this.#entered)) return HEADERS_STATUS.continue;
+    if (context === null || (direction === RESPONSE && !this.#entered))
+      return HEADERS_STATUS.continue;
     const phase = this.phases[direction];
     phase.headersOpen = true;
     this.#entered = true;
@@ -191,6 +205,7 @@ class BufferRole implements BufferHost {
     return this.#buffer(bufferType)?.byteLength ?? -1;
   }
 
+  // biome-ignore lint/complexity/useMaxParams: the role's shape; an object per read would cost more
   copyTo(bufferType: number, start: number, length: number, target: Uint8Array, at: number): void {
     this.#buffer(bufferType)?.copyTo(start, length, target, at);
   }

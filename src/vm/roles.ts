@@ -1,5 +1,6 @@
 /**
- * What a VM needs of the thread it lives on, cut into roles. The silo implements one small class per
+ * What a VM needs of the thread it lives on, cut into roles. The silo implements one small class
+ * per
  * role; hostcall bodies know nothing else of the proxy. All calls are synchronous, on the VM's
  * thread, and never throw. Source: Proxy-Wasm ABI, section 3.
  */
@@ -22,7 +23,9 @@ export interface BufferHost {
   size(bufferType: number): number;
   /** Copies `[start, start+length)` to `target` at `at`; the range lies inside the buffer. */
   copyTo(bufferType: number, start: number, length: number, target: Uint8Array, at: number): void;
-  /** Replaces `[start, start+length)` by `data` (which the callee keeps). False: not writable now. */
+  /**
+   * Replaces `[start, start+length)` by `data` (which the callee keeps). False: not writable now.
+   */
   splice(bufferType: number, start: number, length: number, data: Uint8Array): boolean;
 }
 
@@ -35,7 +38,9 @@ export interface LocalReply {
   readonly grpcStatus: number;
 }
 
-/** Effects on a stream. The VM calls these after the guest has returned, never inside a callback. */
+/**
+ * Effects on a stream. The VM calls these after the guest has returned, never inside a callback.
+ */
 export interface StreamHost {
   continueRequest(): void;
   continueResponse(): void;
@@ -57,7 +62,10 @@ export interface PropertyHost {
 
 /** Metrics that plugins define. Ids are the ABI's (kind in the low two bits). */
 export interface MetricHost {
-  /** Returns a slot handle >= 0, or -1 when the cap is reached. kind: 0 counter, 1 gauge, 2 histogram. */
+  /**
+   * Returns a slot handle >= 0, or -1 when the cap is reached. kind: 0 counter, 1 gauge, 2
+   * histogram.
+   */
   define(kind: number, name: string): number;
   /** Adds to a counter or gauge. */
   add(handle: number, offset: bigint): void;
@@ -82,7 +90,9 @@ export interface TimerHost {
   monotonicNs(): bigint;
 }
 
-/** What one stream gives its contexts. The same object serves every plugin of the stream's chain. */
+/**
+ * What one stream gives its contexts. The same object serves every plugin of the stream's chain.
+ */
 export interface StreamRoles {
   readonly headers: HeaderHost;
   readonly buffers: BufferHost;

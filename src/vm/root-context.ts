@@ -72,6 +72,7 @@ export class RootContext implements GuestContext {
 
   /** Sets the tick period; 0 stops the timer. Within a tick the timer is armed after it. */
   setTick(periodMs: number): void {
+    if (this.#phase === "deleted") return;
     this.#tickMs = Math.min(periodMs, TICK_MS_MAX);
     this.stopTimer();
     if (!this.#inTick()) this.#armTick();
@@ -96,22 +97,21 @@ export class RootContext implements GuestContext {
   /** proxy_on_delete, unless the VM failed; the id is dead afterwards. */
   delete(): void {
     if (this.#phase === "deleted") return;
-    this.stopTimer();
-    this.#tickMs = 0;
-    if (this.vm.running) notifyGuest(this, this.vm.entries.proxy_on_delete, 0);
-    this.#drop();
-    this.#whenDeleted?.();
-    this.#whenDeleted = null;
-  }
-
-  #drop(): void {
+    // Before the guest hears of it: a second deletion may already be queued.
     this.#phase = "deleted";
+    this.#tickMs = 0;
     this.stopTimer();
+    if (this.vm.running) notifyGuest(this, this.vm.entries.proxy_on_delete, 0);
     this.vm.contexts.remove(this.id);
+    const whenDeleted = this.#whenDeleted;
+    this.#whenDeleted = null;
+    whenDeleted?.();
   }
 
   #refuse(callback: string): string {
-    this.#drop();
+    this.#phase = "deleted";
+    this.stopTimer();
+    this.vm.contexts.remove(this.id);
     return `${callback} returned false`;
   }
 

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { bootstrap, cluster, listener } from "../harness/config.ts";
 import { FakeUpstream, plainResponse } from "../harness/fake-upstream.ts";
-import { type Proxy, startProxy } from "../harness/proxy.ts";
+import { type ProxyProcess, startProxy } from "../harness/proxy.ts";
 import { exchange, RawClient } from "../harness/raw-client.ts";
 
 let upstream: FakeUpstream;
-let proxy: Proxy;
+let proxy: ProxyProcess;
 /** What the upstream answers next; the default echoes the request's head as its body. */
 let answers: string[] = [];
 
@@ -98,7 +98,9 @@ test("pipelined requests are answered in order on one connection", async () => {
 });
 
 test("a chunked response with trailers keeps its chunks' bytes and its trailers", async () => {
-  answers = ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-trailer: t\r\n\r\n"];
+  answers = [
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-trailer: t\r\n\r\n",
+  ];
   const answer = await exchange(proxy.port("main"), head("/u"));
   assert.equal(bodyOf(answer), "3\r\nabc\r\n0\r\nx-trailer: t\r\n\r\n");
 });
@@ -144,7 +146,10 @@ test("direct responses, redirects and unknown routes are answered without an ups
   const redirect = await exchange(proxy.port("main"), head("/old?a=b"));
   assert.match(headOf(redirect), /^HTTP\/1\.1 302 Found\r\n/);
   assert.match(headOf(redirect), /\r\nlocation: http:\/\/example\.com\/new\?a=b/);
-  assert.match(await exchange(proxy.port("main"), head("/nowhere")), /^HTTP\/1\.1 404 Not Found\r\n/);
+  assert.match(
+    await exchange(proxy.port("main"), head("/nowhere")),
+    /^HTTP\/1\.1 404 Not Found\r\n/,
+  );
 });
 
 test("a prefix rewrite and a host rewrite show at the upstream, with the original path kept", async () => {
@@ -196,7 +201,10 @@ test("a 5xx is retried up to the limit, body included", async () => {
 test("malformed and smuggling requests are refused and the connection closes", async () => {
   const cases: [string, number][] = [
     ["GET /u HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx", 400],
-    ["POST /u HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400],
+    [
+      "POST /u HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+      400,
+    ],
     ["GET /u HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400],
     ["GET /u HTTP/1.1\r\nhost : a\r\n\r\n", 400],
     ["GET /u HTTP/1.1\r\n\r\n", 400],

@@ -1,8 +1,9 @@
 /**
  * The owner of a Connection in tests: writes down what it is told and lets tests wait for it.
  */
+
+import type { ConnectEvents, Connection } from "../../src/net/types.ts";
 import type { BodyChunk } from "../../src/shm/body-chunk.ts";
-import type { Connection, ConnectEvents } from "../../src/net/types.ts";
 
 export class ConnectionRecorder implements ConnectEvents {
   /** Set by the test as soon as it has it. */

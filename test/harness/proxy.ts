@@ -43,7 +43,7 @@ export function fetchText(port: number, path: string, method = "GET"): Promise<H
   });
 }
 
-export class Proxy {
+export class ProxyProcess {
   readonly process: ChildProcess;
   readonly directory: string;
   #log = "";
@@ -117,9 +117,14 @@ export class Proxy {
 }
 
 /** Runs the command line to its end; for configurations that must be refused and the like. */
-export function runGranary(args: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
+export function runGranary(
+  args: readonly string[],
+): Promise<{ code: number | null; out: string; err: string }> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [join(BUILD_ROOT, "test/harness/granary-cli.js"), ...args]);
+    const child = spawn(process.execPath, [
+      join(BUILD_ROOT, "test/harness/granary-cli.js"),
+      ...args,
+    ]);
     let out = "";
     let err = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -133,7 +138,7 @@ export function runGranary(args: readonly string[]): Promise<{ code: number | nu
 }
 
 /** Starts a proxy and waits until it serves. The configuration gets an admin on a free port. */
-export async function startProxy(options: ProxyOptions): Promise<Proxy> {
+export async function startProxy(options: ProxyOptions): Promise<ProxyProcess> {
   const directory = mkdtempSync(join(tmpdir(), "granary-test-"));
   const config = join(directory, "envoy.yaml");
   const adminFile = join(directory, "admin");
@@ -141,10 +146,14 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   writeFileSync(config, admin + options.yaml);
   const args = ["-c", config, "--admin-address-path", adminFile];
   args.push("--concurrency", String(options.concurrency ?? 1), ...(options.args ?? []));
-  const child = spawn(process.execPath, [join(BUILD_ROOT, "test/harness/granary-cli.js"), ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const proxy = new Proxy(child, directory);
+  const child = spawn(
+    process.execPath,
+    [join(BUILD_ROOT, "test/harness/granary-cli.js"), ...args],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
+  const proxy = new ProxyProcess(child, directory);
   const { readFileSync, existsSync } = await import("node:fs");
   while (child.exitCode === null) {
     if (existsSync(adminFile)) {

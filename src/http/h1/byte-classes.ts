@@ -1,5 +1,6 @@
 /**
- * 256-entry tables that classify bytes of HTTP/1 messages; one load replaces a chain of comparisons.
+ * 256-entry tables that classify bytes of HTTP/1 messages; one load replaces a chain of
+ * comparisons.
  * @hot per-request
  */
 

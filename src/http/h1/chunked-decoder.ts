@@ -1,5 +1,6 @@
 /**
- * The framing of a chunked body: chunk-size lines, extensions (checked and dropped) and the line ends
+ * The framing of a chunked body: chunk-size lines, extensions (checked and dropped) and the line
+ * ends
  * behind chunk data. Knows nothing of events; the parser takes the data between. Source: RFC 9112
  * section 7.1.
  * @hot per-chunk

@@ -1,6 +1,7 @@
 /**
  * Header maps to HTTP/1 heads, chunks and trailers, as latin1 text for one socket write. The
- * connection and framing fields are the caller's alone: those of the map never go out. An entry with
+ * connection and framing fields are the caller's alone: those of the map never go out. An entry
+ * with
  * bytes that could end a line is left out. Source: RFC 9112.
  * @hot per-request
  */
@@ -80,7 +81,8 @@ export function serialiseRequestHead(headers: HeaderMap, framing: BodyFraming): 
 }
 
 /**
- * Status line and fields of a final or interim response. See {@link serialiseRequestHead}. 1xx and 204
+ * Status line and fields of a final or interim response. See {@link serialiseRequestHead}. 1xx and
+ * 204
  * have no framing fields at all (RFC 9110 section 8.6).
  */
 export function serialiseResponseHead(headers: HeaderMap, options: ResponseHeadOptions): string {
@@ -109,7 +111,9 @@ function statusLine(status: string): string {
   return valid ? "HTTP/1.1 " + code + " " + statusText(code) : statusLine("500");
 }
 
-/** A method or target; blanks and line ends, which would shift the parts of the line, are escaped. */
+/**
+ * A method or target; blanks and line ends, which would shift the parts of the line, are escaped.
+ */
 function startLinePart(part: string): string {
   for (let i = 0; i < part.length; i++) {
     const byte = part.charCodeAt(i);

@@ -49,7 +49,9 @@ export interface H1ErrorRow {
   readonly details: string;
 }
 
-/** The result of `execute` when the bytes are no HTTP: the message is dead, the connection closes. */
+/**
+ * The result of `execute` when the bytes are no HTTP: the message is dead, the connection closes.
+ */
 export interface H1Error extends H1ErrorRow {
   readonly code: string;
 }
@@ -62,7 +64,8 @@ export interface H1Limits {
 
 export interface MessageParser {
   /**
-   * Parses bytes `[start, end)`. Stops at the end of a message; returns the offset of the first byte
+   * Parses bytes `[start, end)`. Stops at the end of a message; returns the offset of the first
+   * byte
    * not consumed, or -1 when the bytes are malformed (then `error` is set). Writes lower-case names
    * into the buffer in place.
    */

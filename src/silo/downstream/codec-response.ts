@@ -54,7 +54,11 @@ export class CodecResponse implements ResponseEncoder {
 
   encodeInformational(headers: HeaderMap): void {
     if (this.#version === 10 || !this.#open) return;
-    const text = serialiseResponseHead(headers, { version10: false, connection: null, framing: "none" });
+    const text = serialiseResponseHead(headers, {
+      version10: false,
+      connection: null,
+      framing: "none",
+    });
     this.#connection.writeText(text);
   }
 

@@ -76,7 +76,8 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     manager.listenerStats.downstream_cx_active.inc();
     this.#armIdle();
     const { maxConnectionDurationMs } = manager.hcm;
-    if (maxConnectionDurationMs > 0) manager.silo.wheel.set(this.#lifetime, maxConnectionDurationMs);
+    if (maxConnectionDurationMs > 0)
+      manager.silo.wheel.set(this.#lifetime, maxConnectionDurationMs);
   }
 
   get busy(): boolean {
@@ -202,7 +203,8 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     this.#sawTrailers = false;
     const upgrade = head.upgrade;
     const stream = this.#newStream(head.version, head.expectContinue, upgrade);
-    const last = hcm.maxRequestsPerConnection > 0 && this.#requestCount >= hcm.maxRequestsPerConnection;
+    const last =
+      hcm.maxRequestsPerConnection > 0 && this.#requestCount >= hcm.maxRequestsPerConnection;
     const response = this.#response as CodecResponse;
     response.keepAlive = head.keepAlive && !last && upgrade === null;
     response.headRequest = head.headers.get(":method") === "HEAD";

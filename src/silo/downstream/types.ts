@@ -1,5 +1,6 @@
 /**
- * What a stream and its transport (`codec`, `uws`) say to each other. The transport makes one stream
+ * What a stream and its transport (`codec`, `uws`) say to each other. The transport makes one
+ * stream
  * per request through StreamFactory and answers through ResponseEncoder.
  */
 import type { HeaderMap } from "../../http/header-map.ts";
@@ -29,7 +30,9 @@ export interface RequestDecoder {
   onRequestHeaders(headers: HeaderMap, endStream: boolean): void;
   onRequestData(chunk: BodyChunk, endStream: boolean): void;
   onRequestTrailers(trailers: HeaderMap): void;
-  /** The client broke the protocol, before or after its head; answered, then the connection closes. */
+  /**
+   * The client broke the protocol, before or after its head; answered, then the connection closes.
+   */
   onProtocolError(status: number, details: string): void;
   /** The client is gone or broke the protocol in the body. */
   onDownstreamReset(flag: string, details: string): void;
@@ -46,5 +49,9 @@ export interface RequestMeta {
 
 /** Makes streams for one listener. */
 export interface StreamFactory {
-  newStream(encoder: ResponseEncoder, connection: DownstreamInfo, meta: RequestMeta): RequestDecoder;
+  newStream(
+    encoder: ResponseEncoder,
+    connection: DownstreamInfo,
+    meta: RequestMeta,
+  ): RequestDecoder;
 }

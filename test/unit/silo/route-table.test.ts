@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RouteConfig, RouteMatchConfig, VirtualHostConfig } from "../../../src/config/types.ts";
+import type {
+  RouteConfig,
+  RouteMatchConfig,
+  VirtualHostConfig,
+} from "../../../src/config/types.ts";
 import { HeaderMap } from "../../../src/http/header-map.ts";
 import { redirectLocation, rewritePath } from "../../../src/silo/path-rewrite.ts";
 import { RouteTable } from "../../../src/silo/route-table.ts";
@@ -82,11 +86,16 @@ for (const [path, caseSensitive, target, expected] of PATHS) {
 test("header rules: exact, presence, range, inversion, and absence matches no value rule", () => {
   const rule = (match: RouteMatchConfig["headers"][number]["match"], invert = false) =>
     table(
-      host("h", ["*"], [
-        route("r", { headers: [{ name: "k", match, invert, treatMissingAsEmpty: false }] }),
-      ]),
+      host(
+        "h",
+        ["*"],
+        [route("r", { headers: [{ name: "k", match, invert, treatMissingAsEmpty: false }] })],
+      ),
     );
-  const exact = { kind: "string", string: { kind: "exact", value: "v", ignoreCase: false } } as const;
+  const exact = {
+    kind: "string",
+    string: { kind: "exact", value: "v", ignoreCase: false },
+  } as const;
   assert.equal(find(rule(exact), "/", "x", [["k", "v"]]), "h/r");
   assert.equal(find(rule(exact), "/", "x", [["k", "w"]]), null);
   assert.equal(find(rule(exact), "/"), null);
@@ -102,10 +111,14 @@ test("header rules: exact, presence, range, inversion, and absence matches no va
 test("query rules look at the first value of the parameter", () => {
   const match = { kind: "exact", value: "1", ignoreCase: false } as const;
   const routes = table(
-    host("h", ["*"], [
-      route("value", { queryParameters: [{ name: "a", match }] }),
-      route("there", { queryParameters: [{ name: "b", match: null }] }),
-    ]),
+    host(
+      "h",
+      ["*"],
+      [
+        route("value", { queryParameters: [{ name: "a", match }] }),
+        route("there", { queryParameters: [{ name: "b", match: null }] }),
+      ],
+    ),
   );
   assert.equal(find(routes, "/?a=1"), "h/value");
   assert.equal(find(routes, "/?a=2&a=1"), null);
@@ -136,8 +149,15 @@ test("a redirect to https drops the default port of http and keeps path and quer
   } as unknown as StreamInfo;
   const location = redirectLocation(
     {
-      kind: "redirect", status: 301, scheme: "https", host: null, port: null, path: null,
-      prefixRewrite: null, regexRewrite: null, stripQuery: false,
+      kind: "redirect",
+      status: 301,
+      scheme: "https",
+      host: null,
+      port: null,
+      path: null,
+      prefixRewrite: null,
+      regexRewrite: null,
+      stripQuery: false,
     },
     route("r", {}),
     info,
