@@ -3,7 +3,7 @@
  * HAProxy with equal tasks.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 
@@ -62,6 +62,8 @@ export function startUpstream(directory: string, port: number, bodyBytes: number
   if (nginx === null) throw new Error("the benchmark needs nginx as its upstream");
   const root = join(directory, `root-${bodyBytes}`);
   mkdirSync(root, { recursive: true });
+  // nginx reads it as a user of its own.
+  chmodSync(directory, 0o755);
   writeFileSync(join(root, "index.html"), "x".repeat(bodyBytes));
   const name = `upstream-${port}`;
   const config = join(directory, `${name}.conf`);
@@ -124,7 +126,7 @@ export function startHaproxy(options: PeerOptions): RunningPeer | null {
     : "";
   writeFileSync(
     config,
-    `global\n nbthread 1\n maxconn 20000\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n http-reuse always
+    `global\n nbthread 1\n maxconn 4000\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n http-reuse always
 frontend f\n bind 127.0.0.1:${port}${tls}\n ${headers}\n default_backend b\nbackend b\n server s 127.0.0.1:${upstreamPort}\n`,
   );
   const child = spawn(haproxy, ["-db", "-f", config], { stdio: "ignore" });

@@ -9,15 +9,8 @@ type Branded<Name extends string> = number & { readonly [brand]: Name };
 
 /** Proxy-Wasm context id, 1..2^32-1; 0 is the VM context. */
 export type ContextId = Branded<"ContextId">;
-/** Index of a silo, 0..concurrency-1. */
-export type SiloIndex = Branded<"SiloIndex">;
 
 export function contextId(value: number): ContextId {
   assert(Number.isInteger(value) && value >= 0 && value <= 0xffffffff, `context id ${value}`);
   return value as ContextId;
-}
-
-export function siloIndex(value: number): SiloIndex {
-  assert(Number.isInteger(value) && value >= 0 && value < 1024, `silo index ${value}`);
-  return value as SiloIndex;
 }

@@ -43,9 +43,7 @@ export function queryOf(target: string): string | null {
   return mark < 0 ? null : target.substring(mark + 1);
 }
 
-/**
- * Splits a query into decoded-free pairs: names and values as they stand, "" for a missing value.
- */
+/** Names and values of a query as they stand, escapes included; "" for a missing value. */
 export function queryParameters(query: string): [string, string][] {
   const pairs: [string, string][] = [];
   for (const part of query.split("&")) {
@@ -77,9 +75,9 @@ export function normalizePath(target: string): string | null {
   const path = pathOf(target);
   if (path.charCodeAt(0) !== 0x2f) return target;
   if (/%(?![0-9A-Fa-f]{2})|%00/.test(path)) return null;
-  const decoded = path.replaceAll("\\", "/").replace(/%[0-9A-Fa-f]{2}/g, (escape) => {
-    const char = String.fromCharCode(Number.parseInt(escape.substring(1), 16));
-    return UNRESERVED.test(char) ? char : escape.toUpperCase();
+  const decoded = path.replaceAll("\\", "/").replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
+    const char = String.fromCharCode(Number.parseInt(triplet.substring(1), 16));
+    return UNRESERVED.test(char) ? char : triplet.toUpperCase();
   });
   return removeDotSegments(decoded) + target.substring(path.length);
 }

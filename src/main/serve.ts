@@ -22,7 +22,7 @@ import { addressText, type ListenFailure, reservePorts } from "./listen.ts";
 import { siloLogOptions } from "./log-levels.ts";
 import { MainMetrics } from "./main-metrics.ts";
 import { Server } from "./server.ts";
-import { installSignals } from "./signals.ts";
+import { installSignals, type SignalActions } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
 import { planTransports, type UwsVerdict } from "./transports.ts";
 import { versionText } from "./version.ts";
@@ -180,7 +180,7 @@ class Site {
   }
 
   #handleSignals(admin: Admin | null): () => void {
-    return installSignals({
+    const actions: SignalActions = {
       quit: () => this.#server.quit(),
       abandon: (exitCode) => process.exit(exitCode),
       reopenLogs: () =>
@@ -188,7 +188,8 @@ class Site {
           supervisor: this.#supervisor,
           reopenAdminLog: () => admin?.log?.reopen(),
         }),
-    });
+    };
+    return installSignals(actions, systemClock);
   }
 
   /** Null when the configuration has no admin interface. Throws when it cannot be opened. */

@@ -2,6 +2,7 @@
  * What the process does on signals. Source: Envoy, server.cc (SIGTERM, SIGINT, SIGUSR1, SIGHUP).
  */
 import { constants } from "node:os";
+import type { Clock } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
 
 const log = new Logger("main");
@@ -15,15 +16,21 @@ export interface SignalActions {
 }
 
 const SIGNAL_EXIT_BASE = 128;
+/** Ctrl-C reaches the whole process group, and npm passes it on once more: that is one request. */
+const ECHO_MS = 500;
 
 /** Installs the handlers; returns what removes them. Thread: main. */
-export function installSignals(actions: SignalActions): () => void {
-  let asked = false;
+export function installSignals(actions: SignalActions, clock: Clock): () => void {
+  let askedMs: number | null = null;
   const end = (signal: "SIGTERM" | "SIGINT") => () => {
-    if (asked) actions.abandon(SIGNAL_EXIT_BASE + constants.signals[signal]);
-    else log.warn(`caught ${signal}`);
-    if (!asked) actions.quit();
-    asked = true;
+    const nowMs = clock.monotonicMs();
+    if (askedMs === null) {
+      askedMs = nowMs;
+      log.warn(`caught ${signal}`);
+      actions.quit();
+    } else if (nowMs - askedMs > ECHO_MS) {
+      actions.abandon(SIGNAL_EXIT_BASE + constants.signals[signal]);
+    }
   };
   const handlers = {
     SIGTERM: end("SIGTERM"),

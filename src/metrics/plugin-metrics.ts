@@ -13,6 +13,8 @@ import type { MetricWriter } from "../shm/metric-writer.ts";
 import { SlotHistogram } from "./recorder.ts";
 
 export const PLUGIN_METRIC_PREFIX = "wasmcustom.";
+/** Counts what plugins did with metrics that were refused. */
+const REFUSED_METRIC = "wasm.metric_operations_refused";
 /** By the ABI's number. */
 const KINDS = ["bigCounter", "bigGauge", "histogram"] as const satisfies readonly MetricKind[];
 
@@ -30,6 +32,7 @@ export class PluginMetrics {
   readonly #others: readonly MetricReader[];
   readonly #handleByKey = new Map<string, number>();
   readonly #defined: Defined[] = [];
+  #refusedSlot = -1;
 
   /**
    * @param writer of this silo's own region
@@ -95,6 +98,13 @@ export class PluginMetrics {
     const metric = this.#defined[handle];
     if (metric === undefined || metric.histogram !== null) return 0n;
     return (this.#writer.bigs[metric.slot] ?? 0n) + this.#sumOfOthers(metric);
+  }
+
+  /** A plugin used a metric that {@link define} refused. */
+  refused(): void {
+    if (this.#refusedSlot < 0) this.#refusedSlot = this.#writer.define("bigCounter", REFUSED_METRIC);
+    const slot = this.#refusedSlot;
+    if (slot >= 0) this.#store(slot, (this.#writer.bigs[slot] ?? 0n) + 1n);
   }
 
   #store(slot: number, value: bigint): void {

@@ -1,7 +1,7 @@
 /**
  * Writes on the handle below a `net.Socket`, past the Writable on top of it. The kernel takes most
  * writes at once, and then the Writable's book-keeping (a request object, a queue, a tick for the
- * callback) is two thirds of the cost: 1.5 us of user time a proxied request (bench/micro).
+ * callback) is a large part of the cost (bench/micro/socket-writes.bench.ts).
  *
  * The handle's methods and its request class are Node's inside. They are not reached for but
  * learnt:
@@ -11,7 +11,6 @@
  * @hot per-chunk
  */
 import type { Socket } from "node:net";
-import { getSystemErrorName } from "node:util";
 
 /** Told about a write that the kernel did not take at once. */
 export interface WriteOwner {
@@ -147,10 +146,4 @@ export function writeBothDirectly(
   begun.owner = owner;
   begun.keeps = bytes;
   return settle(handle, request, begun);
-}
-
-/** The error that Node would report for a failed write. */
-export function writeError(errno: number): Error {
-  const code = getSystemErrorName(errno);
-  return Object.assign(new Error(`write ${code}`), { code, errno, syscall: "write" });
 }

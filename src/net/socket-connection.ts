@@ -16,12 +16,12 @@ import {
   type WriteOwner,
   writeBothDirectly,
   writeBytesDirectly,
-  writeError,
   writeTextDirectly,
 } from "./direct-writes.ts";
 import type { ReadWindow } from "./read-window.ts";
 import { tlsInfoOf } from "./tls-info.ts";
 import type { Connection, ConnectionEvents, TlsInfo } from "./types.ts";
+import { writeError } from "./write-error.ts";
 
 /** Bodies up to this size are copied behind the text, which is cheaper than a second segment. */
 const JOIN_BYTES_MAX = 4_096;

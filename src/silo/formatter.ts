@@ -69,6 +69,39 @@ function startTime(info: StreamInfo, argument: string): string {
     .replace(/%([A-Za-z])/g, (all, key: string) => fields[key] ?? all);
 }
 
+/** By gRPC status code. */
+const GRPC_NAMES: readonly string[] = [
+  "OK",
+  "Canceled",
+  "Unknown",
+  "InvalidArgument",
+  "DeadlineExceeded",
+  "NotFound",
+  "AlreadyExists",
+  "PermissionDenied",
+  "ResourceExhausted",
+  "FailedPrecondition",
+  "Aborted",
+  "OutOfRange",
+  "Unimplemented",
+  "Internal",
+  "Unavailable",
+  "DataLoss",
+  "Unauthenticated",
+];
+
+/** `argument`: CAMEL_STRING (also ""), SNAKE_STRING or NUMBER. */
+function grpcStatus(info: StreamInfo, argument: string): string | null {
+  const trailer = info.responseTrailers?.get("grpc-status") ?? null;
+  const value = trailer ?? info.responseHeaders?.get("grpc-status") ?? null;
+  if (value === null || argument === "NUMBER") return value;
+  const name = GRPC_NAMES[Number(value)];
+  if (name === undefined) return value;
+  if (argument !== "SNAKE_STRING" || name === "OK") return name;
+  if (name === "Canceled") return "CANCELLED";
+  return name.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase();
+}
+
 const OPERATORS: Readonly<Record<string, Operator>> = {
   REQ: (i, a) => headerOf(i.requestHeaders, a),
   RESP: (i, a) => headerOf(i.responseHeaders, a),
@@ -112,8 +145,7 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   REQUESTED_SERVER_NAME: (i) => text(i.connection.tls?.serverName ?? ""),
   CONNECTION_ID: (i) => String(i.connection.id),
   STREAM_ID: (i) => i.requestHeaders?.get("x-request-id") ?? null,
-  GRPC_STATUS: (i) =>
-    i.responseTrailers?.get("grpc-status") ?? i.responseHeaders?.get("grpc-status") ?? null,
+  GRPC_STATUS: grpcStatus,
   FILTER_STATE: (i, a) => {
     const value = i.filterState?.get(a.split(":")[0] ?? "");
     return value === undefined ? null : Buffer.from(value).toString("latin1");

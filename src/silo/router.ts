@@ -227,7 +227,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     manager.silo.wheel.cancel(this.#tryTimeout);
     if (this.#retry !== null && shouldRetryOnHeaders(this.#retry, status, headers)) {
       if (this.#tryAgain()) return;
-      if (this.#retriesLeft === 0) info.addFlag("URX");
     } else if (this.#retrying || info.attemptCount > 1) {
       cluster.stats.handles.upstream_rq_retry_success.inc();
     }
@@ -296,7 +295,8 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     const cluster = this.#cluster as Cluster;
     const { handles } = cluster.stats;
     if (this.#retriesLeft === 0) {
-      if (this.#retry !== null) handles.upstream_rq_retry_limit_exceeded.inc();
+      handles.upstream_rq_retry_limit_exceeded.inc();
+      this.#stream.info.addFlag("URX");
       return false;
     }
     if (!this.#headersOnly && this.#kept === null) return false;
@@ -351,13 +351,15 @@ export class Router implements UpstreamEvents, TimeoutOwner {
       this.#attempt();
       return;
     }
-    this.#upstream?.reset();
+    this.#upstream?.reset("timeout");
     this.#upstream = null;
     if (kind === PER_TRY_TIMEOUT) {
       handles?.upstream_rq_per_try_timeout.inc();
-      const words = this.#retry?.on ?? [];
-      const retries = words.includes("5xx") || words.includes("gateway-error");
-      if (retries && this.#tryAgain()) return;
+      const retry = this.#retry;
+      const started = this.#stream.info.endpoint !== null;
+      if (retry !== null && shouldRetryOnReset(retry, "localReset", started) && this.#tryAgain()) {
+        return;
+      }
       this.#stream.failWith("upstreamPerTryTimeout");
       return;
     }

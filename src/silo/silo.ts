@@ -110,6 +110,9 @@ class Silo implements SiloControl {
     });
     exposeOn(boot.controlPort, this);
     startHeartbeat();
+    // A cluster whose names are not resolved yet would refuse the first requests.
+    await this.#services.clusters.ready;
+    if (failures.length > 0) log.warn(`silo ${boot.index}: ${failures.length} plugin(s) failed`);
     send({ kind: "ready", failures });
   }
 

@@ -27,6 +27,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       set: () => undefined,
       observe: () => undefined,
       read: () => 0n,
+  refused: () => undefined,
     },
     log: {
       log: (_level, message) => {

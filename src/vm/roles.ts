@@ -73,6 +73,8 @@ export interface MetricHost {
   observe(handle: number, value: bigint): void;
   /** The process total. */
   read(handle: number): bigint;
+  /** A plugin used a metric that was refused when it was defined. */
+  refused(): void;
 }
 
 /** Lines that guests log, already decoded. level 0..5 (ABI 4.2). */

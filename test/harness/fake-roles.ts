@@ -40,6 +40,8 @@ export class FakeThread implements ThreadRoles {
   readonly timers = new FakeTimers();
   readonly metricValues = new Map<number, bigint>();
   readonly metricHandles = new Map<string, number>();
+  /** Operations on metrics that were refused. */
+  refusedCount = 0;
   readonly rootValues: Record<string, PropertyValue | null> = {};
   readonly log = {
     log: (level: number, message: string): void => {
@@ -65,6 +67,9 @@ export class FakeThread implements ThreadRoles {
       this.metricValues.set(handle, value);
     },
     read: (handle: number): bigint => this.metricValues.get(handle) ?? 0n,
+    refused: (): void => {
+      this.refusedCount++;
+    },
   };
   readonly rootProperties = {
     property: (path: readonly string[]) => this.rootValues[path.join(".")],

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { LIMITS } from "../../src/base/limits.ts";
 import { ENDED_PHASES, type Guest, inPhase, OUTSIDE, OUTSIDE_PTR, ROOT_PHASES } from "./guest.ts";
 
 const define =
@@ -67,14 +68,32 @@ describe("proxy_define_metric misuse", () => {
     assert.deepEqual(got, [6, 6, 0]);
   });
 
-  it("refuses the metric that is one too many, and says so in the log", () => {
-    const [status, lines] = inPhase("tick", (guest) => {
-      guest.thread.lines.length = 0;
-      return [define(0, "refused")(guest)[0], guest.thread.lines.length] as const;
+  const refused: readonly (readonly [string, string])[] = [
+    ["one too many", "refused"],
+    ["without a name", ""],
+    ["with a name that is too long", "m".repeat(LIMITS.metricNameBytes + 1)],
+  ];
+  for (const [what, name] of refused) {
+    it(`gives a metric ${what} an id that counts nothing, and says so once in the log`, () => {
+      inPhase("tick", (guest) => {
+        guest.thread.lines.length = 0;
+        for (const kind of [0, 1, 2]) {
+          const [status, id] = define(kind, name)(guest);
+          assert.equal(status, 0);
+          assert.equal((id ?? 0) & 3, kind);
+          assert.equal(guest.call("proxy_record_metric", id ?? 0, 5n), 0);
+          if (kind === 2) continue;
+          assert.equal(guest.call("proxy_increment_metric", id ?? 0, 5n), 0);
+          const ptr = guest.out();
+          assert.equal(guest.call("proxy_get_metric", id ?? 0, ptr), 0);
+          assert.equal(guest.u64(ptr), 0n);
+        }
+        assert.equal(guest.thread.refusedCount, 7);
+        assert.equal(guest.thread.metricValues.size, 0);
+        assert.equal(guest.thread.lines.length, 1);
+      });
     });
-    assert.notEqual(status, 0);
-    assert.equal(lines, 1);
-  });
+  }
 });
 
 describe("proxy_define_metric in every phase", () => {

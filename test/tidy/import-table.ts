@@ -33,6 +33,6 @@ export const PACKAGE_DOORS: Readonly<Record<string, readonly string[]>> = {
   piscina: ["main/cpu-pool.ts"],
   "prom-client": ["metrics/prometheus.ts"],
   re2js: ["http/regex.ts"],
-  "uWebSockets.js": ["silo/downstream/uws.ts"],
+  "uWebSockets.js": ["silo/downstream/uws-library.ts"],
   yaml: ["config/yaml.ts"],
 };

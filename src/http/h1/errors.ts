@@ -41,10 +41,7 @@ export const H1_ERRORS = {
   contentLengthInvalid: row(400, CODEC),
   contentLengthRepeated: row(400, CODEC),
   contentLengthNotAllowed: row(400, "http1.content_length_not_allowed"),
-  contentLengthWithTransferEncoding: row(
-    400,
-    "http1.content_length_and_chunked_not_allowed",
-  ),
+  contentLengthWithTransferEncoding: row(400, "http1.content_length_and_chunked_not_allowed"),
   transferEncodingInvalid: row(400, "http1.invalid_transfer_encoding"),
   transferEncodingUnsupported: row(501, "http1.invalid_transfer_encoding"),
   transferEncodingIn10: row(400, "http1.invalid_transfer_encoding"),

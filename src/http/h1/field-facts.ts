@@ -5,8 +5,8 @@
  */
 import type { HeaderMap } from "../header-map.ts";
 import type { H1ErrorCode } from "./errors.ts";
-import { KNOWN_NAMES, knownNameId, NAME_ID } from "./header-names.ts";
 import type { HeadScanner } from "./head-scanner.ts";
+import { KNOWN_NAMES, knownNameId, NAME_ID } from "./header-names.ts";
 
 /** Wished-for state of `connection`: bits of {@link FieldFacts.connection}. */
 export const CONNECTION_CLOSE = 1;

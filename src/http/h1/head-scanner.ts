@@ -43,9 +43,10 @@ export class HeadScanner {
     let at = base + this.lineAt;
     for (;;) {
       const nameAt = at;
-      let lower = 0;
-      while (at < end && (lower = TOKEN_LOWER[bytes[at] as number] as number) !== 0) {
-        bytes[at++] = lower;
+      for (; at < end; at++) {
+        const lower = TOKEN_LOWER[bytes[at] as number] as number;
+        if (lower === 0) break;
+        bytes[at] = lower;
       }
       if (at === end) return this.#pause(nameAt - base, index);
       if (at === nameAt || bytes[at] !== COLON) {

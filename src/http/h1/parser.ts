@@ -186,7 +186,8 @@ export abstract class H1Parser<Head> implements MessageParser {
     const stop = scanner.scan(bytes, base, end, this.limits.headersCountMax);
     if (stop !== FAILED) return stop;
     const fault = scanner.fault as H1ErrorCode;
-    if (fault === "headersTooMany" && this.#state === TRAILERS) return this.fault("trailersTooMany");
+    if (fault === "headersTooMany" && this.#state === TRAILERS)
+      return this.fault("trailersTooMany");
     return this.fault(fault);
   }
 

@@ -8,7 +8,7 @@
 import type { HeaderMap } from "../header-map.ts";
 import { statusText } from "../status-text.ts";
 import { parseContentLength } from "./field-facts.ts";
-import { lineStart, LENGTH_LINE, WITHHELD } from "./line-starts.ts";
+import { LENGTH_LINE, lineStart, WITHHELD } from "./line-starts.ts";
 import type { BodyFraming } from "./types.ts";
 
 export { isValidHeaderName, isValidHeaderValue } from "../field-syntax.ts";

@@ -15,7 +15,9 @@ test("the date is IMF-fixdate and changes with the second", () => {
 });
 
 test("every status the proxy answers with has a reason phrase", () => {
-  for (const status of [100, 200, 204, 304, 400, 404, 408, 413, 414, 431, 501, 502, 503, 504, 505]) {
+  for (const status of [
+    100, 200, 204, 304, 400, 404, 408, 413, 414, 431, 501, 502, 503, 504, 505,
+  ]) {
     assert.notEqual(statusText(status), "Unknown");
   }
   assert.equal(statusText(799), "Unknown");

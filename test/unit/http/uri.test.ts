@@ -28,7 +28,8 @@ test("an authority splits into host and port", () => {
 });
 
 test("an authority has no user info, blanks or bytes above ASCII", () => {
-  for (const good of ["", "a.b", "a:1", "[::1]:1", "a_b"]) assert.equal(isValidAuthority(good), true);
+  for (const good of ["", "a.b", "a:1", "[::1]:1", "a_b"])
+    assert.equal(isValidAuthority(good), true);
   for (const bad of ["u@a", "a b", "\xe4", "\u0161", "a:b", "[::1", "a]", "::1", "a:1234567"]) {
     assert.equal(isValidAuthority(bad), false, bad);
   }

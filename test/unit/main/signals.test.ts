@@ -2,26 +2,38 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setLogLevel } from "../../../src/base/log.ts";
 import { installSignals } from "../../../src/main/signals.ts";
+import { ManualClock } from "../../harness/manual-clock.ts";
 
 setLogLevel("off");
 
-function rig(): { acts: string[]; remove: () => void } {
+function rig(): { acts: string[]; remove: () => void; clock: ManualClock } {
   const acts: string[] = [];
-  const remove = installSignals({
+  const clock = new ManualClock();
+  const actions = {
     quit: () => acts.push("quit"),
-    abandon: (exitCode) => acts.push(`exit ${exitCode}`),
+    abandon: (exitCode: number) => acts.push(`exit ${exitCode}`),
     reopenLogs: () => acts.push("reopen"),
-  });
-  return { acts, remove };
+  };
+  return { acts, remove: installSignals(actions, clock), clock };
 }
 
 describe("signals", () => {
   it("quit in order at the first and at once at the second, whichever they are", () => {
-    const { acts, remove } = rig();
+    const { acts, remove, clock } = rig();
     process.emit("SIGINT");
+    clock.advance(501);
     process.emit("SIGTERM");
     remove();
     assert.deepEqual(acts, ["quit", "exit 143"]);
+  });
+
+  it("count a signal that npm passes on as the one before", () => {
+    const { acts, remove, clock } = rig();
+    process.emit("SIGINT");
+    clock.advance(500);
+    process.emit("SIGINT");
+    remove();
+    assert.deepEqual(acts, ["quit"]);
   });
 
   it("reopen logs at SIGUSR1 and survive SIGHUP", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type Server, type Socket, connect as connectSocket } from "node:net";
 import type { AddressInfo } from "node:net";
+import { connect as connectSocket, createServer, type Server, type Socket } from "node:net";
 import { after, afterEach, test } from "node:test";
 import { present } from "../../../src/base/assert.ts";
 import { acceptConnection } from "../../../src/net/accept.ts";

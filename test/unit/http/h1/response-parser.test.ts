@@ -54,7 +54,12 @@ test("a response becomes :status and lower-case names, host among them", () => {
 });
 
 test("the reason may be empty, missing, or hold bytes above ASCII", () => {
-  for (const line of ["HTTP/1.1 200 ", "HTTP/1.1 200", "HTTP/1.0 200 \xe4\t x", "HTTP/1.1 200 O K"]) {
+  for (const line of [
+    "HTTP/1.1 200 ",
+    "HTTP/1.1 200",
+    "HTTP/1.0 200 \xe4\t x",
+    "HTTP/1.1 200 O K",
+  ]) {
     assert.equal(parse(`${line}$Content-Length: 0$$`).heads[0]?.status, 200, line);
   }
 });

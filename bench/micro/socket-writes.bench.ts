@@ -1,0 +1,45 @@
+/**
+ * One small text through the Writable of a `net.Socket` against the same on its handle. The system
+ * call is in both.
+ */
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { directHandleOf, writeTextDirectly } from "../../src/net/direct-writes.ts";
+
+const TEXT = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n".padEnd(200, "x");
+const BATCH = 64;
+const ROUNDS = 2_000;
+
+const server = createServer((far) => far.resume()).listen(0, "127.0.0.1");
+await once(server, "listening");
+const near: Socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+await once(near, "connect");
+near.write(TEXT, "latin1");
+directHandleOf(near);
+near.write(TEXT, "latin1");
+const handle = directHandleOf(near);
+if (handle === null) throw new Error("this Node writes through the socket");
+
+const owner = { onHandleWritten: () => undefined };
+const nothing = (): void => undefined;
+const ways: [string, () => void][] = [
+  ["socket.write", () => void near.write(TEXT, "latin1", nothing)],
+  ["handle", () => void writeTextDirectly(handle, TEXT, owner)],
+];
+
+for (const pass of ["warm-up", "measured"]) {
+  for (const [name, write] of ways) {
+    let cpuUs = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const before = process.cpuUsage();
+      for (let i = 0; i < BATCH; i++) write();
+      await new Promise<void>((resume) => process.nextTick(resume));
+      cpuUs += process.cpuUsage(before).user;
+      await new Promise((resume) => setImmediate(resume));
+    }
+    const perWrite = (cpuUs / ROUNDS / BATCH).toFixed(2);
+    if (pass === "measured") process.stdout.write(`${name.padEnd(14)} ${perWrite} us user a write\n`);
+  }
+}
+near.destroy();
+server.close();

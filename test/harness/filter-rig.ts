@@ -1,0 +1,170 @@
+/**
+ * Plugins in a real proxy: one process, many listeners, each with filters of its own, one upstream.
+ */
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { cluster } from "./config.ts";
+import { FakeUpstream, plainResponse } from "./fake-upstream.ts";
+import { BUILD_ROOT, type Proxy, startProxy } from "./proxy.ts";
+import { RawClient } from "./raw-client.ts";
+import type { RawRequest } from "./raw-requests.ts";
+import { parseResponse, type RawResponse } from "./raw-responses.ts";
+import { existsSync } from "node:fs";
+
+/** Where package.json and examples are: `build/<name>` and `dist` lie at different depths. */
+export const REPOSITORY_ROOT = repositoryRoot(BUILD_ROOT);
+
+function repositoryRoot(from: string): string {
+  const parent = join(from, "..");
+  return existsSync(join(from, "examples")) || parent === from ? from : repositoryRoot(parent);
+}
+
+const TYPE = "type.googleapis.com/envoy.extensions.filters";
+
+export interface PluginSpec {
+  readonly name: string;
+  readonly code: Uint8Array;
+  readonly configuration?: string;
+  readonly vmId?: string;
+  readonly vmConfiguration?: string;
+  /** Further fields of the plugin's `config`. */
+  readonly more?: object;
+}
+
+export interface ListenerSpec {
+  readonly name: string;
+  readonly plugins: readonly PluginSpec[];
+  /** Bytes that filters may hold. */
+  readonly bufferBytes?: number;
+}
+
+function stringValue(value: string): object {
+  return { "@type": "type.googleapis.com/google.protobuf.StringValue", value };
+}
+
+function wasmFilter(spec: PluginSpec): object {
+  const vm = {
+    vm_id: spec.vmId ?? "",
+    runtime: "envoy.wasm.runtime.v8",
+    code: { local: { inline_bytes: Buffer.from(spec.code).toString("base64") } },
+    ...(spec.vmConfiguration === undefined
+      ? {}
+      : { configuration: stringValue(spec.vmConfiguration) }),
+  };
+  const config = {
+    name: spec.name,
+    vm_config: vm,
+    ...(spec.configuration === undefined ? {} : { configuration: stringValue(spec.configuration) }),
+    ...spec.more,
+  };
+  const typed = { "@type": `${TYPE}.http.wasm.v3.Wasm`, config };
+  return { name: spec.name, typed_config: typed };
+}
+
+function listener(spec: ListenerSpec): object {
+  const router = { "@type": `${TYPE}.http.router.v3.Router` };
+  const routes = [{ name: "the-route", match: { prefix: "/" }, route: { cluster: "upstream" } }];
+  const manager = {
+    "@type": `${TYPE}.network.http_connection_manager.v3.HttpConnectionManager`,
+    stat_prefix: spec.name,
+    route_config: {
+      name: "local",
+      virtual_hosts: [{ name: "the-host", domains: ["*"], routes }],
+    },
+    http_filters: [
+      ...spec.plugins.map(wasmFilter),
+      { name: "envoy.filters.http.router", typed_config: router },
+    ],
+  };
+  const name = "envoy.filters.network.http_connection_manager";
+  return {
+    name: spec.name,
+    address: { socket_address: { address: "127.0.0.1", port_value: 0 } },
+    ...(spec.bufferBytes === undefined
+      ? {}
+      : { per_connection_buffer_limit_bytes: spec.bufferBytes }),
+    filter_chains: [{ filters: [{ name, typed_config: manager }] }],
+  };
+}
+
+/** Resolves when the proxy has logged a line that `isIt`; the test's own time limit bounds it. */
+export async function untilLogged(proxy: Proxy, isIt: (line: string) => boolean): Promise<void> {
+  while (!proxy.log.split("\n").some(isIt)) await wait(5);
+}
+
+export interface RequestParts {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: string;
+  readonly body?: string;
+}
+
+export class FilterRig {
+  readonly proxy: Proxy;
+  readonly upstream: FakeUpstream;
+  /** Requests that reached the upstream whole. */
+  readonly requests: RawRequest[] = [];
+  /** Text of the upstream's answer. */
+  answer: (request: RawRequest) => string = () => plainResponse(200, "hello", "x-upstream: yes\r\n");
+
+  private constructor(proxy: Proxy, upstream: FakeUpstream) {
+    this.proxy = proxy;
+    this.upstream = upstream;
+  }
+
+  static async start(listeners: readonly ListenerSpec[]): Promise<FilterRig> {
+    const holder: { rig: FilterRig | null } = { rig: null };
+    const upstream = await FakeUpstream.listen({
+      onRequest: (request, connection) => {
+        holder.rig?.requests.push(request);
+        connection.write(holder.rig?.answer(request) ?? plainResponse(500, ""));
+      },
+    });
+    const node = { id: "the-node", cluster: "the-cluster", metadata: { zone: "z1", count: 3 } };
+    const yaml = `node: ${JSON.stringify(node)}
+static_resources:
+  listeners: ${JSON.stringify(listeners.map(listener))}
+  clusters:
+${cluster("upstream", upstream.port)}`;
+    const proxy = await startProxy({ yaml });
+    holder.rig = new FilterRig(proxy, upstream);
+    return holder.rig;
+  }
+
+  /** Sends one request on a connection of its own. */
+  async send(listenerName: string, parts: RequestParts = {}): Promise<RawResponse> {
+    const method = parts.method ?? "GET";
+    const client = await RawClient.open(this.proxy.port(listenerName));
+    const length = parts.body === undefined ? "" : `content-length: ${parts.body.length}\r\n`;
+    const head = `${method} ${parts.path ?? "/"} HTTP/1.1\r\nhost: a.example\r\n${length}`;
+    client.send(`${head}connection: close\r\n${parts.headers ?? ""}\r\n${parts.body ?? ""}`);
+    const text = await client.untilClosed();
+    client.close();
+    return parseResponse(text, method);
+  }
+
+  open(listenerName: string): Promise<RawClient> {
+    return RawClient.open(this.proxy.port(listenerName));
+  }
+
+  /** What the plugin logged so far. */
+  lines(plugin: string): string[] {
+    const mark = `wasm log ${plugin}: `;
+    return this.proxy.log.split("\n").flatMap((line) => {
+      const at = line.indexOf(mark);
+      return at < 0 ? [] : [line.slice(at + mark.length)];
+    });
+  }
+
+  /** Resolves with the plugin's lines once one of them is `last`. */
+  async linesUntil(plugin: string, last: string): Promise<string[]> {
+    while (!this.lines(plugin).includes(last)) await wait(5);
+    return this.lines(plugin);
+  }
+
+  async stop(): Promise<number | null> {
+    const code = await this.proxy.stop();
+    await this.upstream.close();
+    return code;
+  }
+}

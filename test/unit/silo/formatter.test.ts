@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseFormat } from "../../../src/config/format.ts";
+import { FORMAT_OPERATORS as ACCEPTED } from "../../../src/config/format-operators.ts";
+import type { ListenerConfig } from "../../../src/config/types.ts";
+import { HeaderMap } from "../../../src/http/header-map.ts";
+import { FORMAT_OPERATORS, formatText } from "../../../src/silo/formatter.ts";
+import { StreamInfo } from "../../../src/silo/stream-info.ts";
+
+function streamInfo(): StreamInfo {
+  const connection = {
+    id: 7,
+    remoteIp: "10.0.0.1",
+    remotePort: 1234,
+    localIp: "::1",
+    localPort: 80,
+    tls: null,
+  };
+  const info = new StreamInfo({} as ListenerConfig, connection, 1);
+  info.startWallMs = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
+  info.startMs = 100;
+  info.endMs = 112.7;
+  info.requestHeaders = HeaderMap.of([
+    [":path", "/p?q=1"],
+    ["x-twice", "a"],
+    ["x-twice", "b"],
+  ]);
+  info.responseHeaders = HeaderMap.of([["grpc-status", "7"]]);
+  return info;
+}
+
+function format(text: string, absent = "-"): string {
+  const parsed = parseFormat(text);
+  if ("error" in parsed) throw new Error(parsed.error);
+  return formatText(parsed.format, streamInfo(), absent);
+}
+
+test("every operator that the configuration accepts is evaluated or folded when it is read", () => {
+  const folded = new Set(["HOSTNAME", "ENVIRONMENT"]);
+  const missing = [...ACCEPTED.keys()].filter((n) => !FORMAT_OPERATORS.has(n) && !folded.has(n));
+  assert.deepEqual(missing, []);
+});
+
+const CASES: [string, string][] = [
+  ["%REQ(:PATH)%", "/p?q=1"],
+  ["%REQ(X-ABSENT?:PATH):3%", "/p?"],
+  ["%REQ(X-TWICE)%", "a,b"],
+  ["%REQ(X-ABSENT)%", "-"],
+  ["%REQ_WITHOUT_QUERY(:PATH)%", "/p"],
+  ["%START_TIME%", "2026-01-02T03:04:05.678Z"],
+  ["%START_TIME(%Y/%m/%d %H:%M:%S %3f)%", "2026/01/02 03:04:05 678"],
+  ["%DURATION%", "12"],
+  ["%RESPONSE_DURATION%", "-"],
+  ["%RESPONSE_FLAGS%", "-"],
+  ["%DOWNSTREAM_REMOTE_ADDRESS%", "10.0.0.1:1234"],
+  ["%DOWNSTREAM_LOCAL_ADDRESS%", "[::1]:80"],
+  ["%GRPC_STATUS%", "PermissionDenied"],
+  ["%GRPC_STATUS(SNAKE_STRING)%", "PERMISSION_DENIED"],
+  ["%GRPC_STATUS(NUMBER)%", "7"],
+  ["100%% of %PROTOCOL%", "100% of HTTP/1.1"],
+];
+for (const [text, expected] of CASES) {
+  test(`${text} gives ${expected}`, () => assert.equal(format(text), expected));
+}
