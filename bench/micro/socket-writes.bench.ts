@@ -1,6 +1,14 @@
 /**
  * One small text through the Writable of a `net.Socket` against the same on its handle. The system
- * call is in both.
+ * call is in both; user time only. Writes come in batches of 64, which share one tick.
+ *
+ * | date       | machine             | socket.write    | handle          |
+ * |------------|---------------------|-----------------|-----------------|
+ * | 2026-11-23 | 2 vCPU, busy, Node 20 | 0.56 to 1.15 us | 0.36 to 0.54 us |
+ *
+ * Conclusion: the handle saves a third to a half in batches. In a proxy each write has a tick of its
+ * own and the two writes of a request save more: a relay without a codec went from 5.2-6.9 to
+ * 4.3-5.5 us of user time a request (wrk, 64 connections, same conditions).
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
@@ -38,7 +46,8 @@ for (const pass of ["warm-up", "measured"]) {
       await new Promise((resume) => setImmediate(resume));
     }
     const perWrite = (cpuUs / ROUNDS / BATCH).toFixed(2);
-    if (pass === "measured") process.stdout.write(`${name.padEnd(14)} ${perWrite} us user a write\n`);
+    if (pass === "measured")
+      process.stdout.write(`${name.padEnd(14)} ${perWrite} us user a write\n`);
   }
 }
 near.destroy();

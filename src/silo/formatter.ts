@@ -45,6 +45,12 @@ function text(value: string): string | null {
   return value === "" ? null : value;
 }
 
+/** The address of `ip:port` or `[ip]:port`. */
+function withoutPort(address: string): string {
+  const ip = address.slice(0, Math.max(0, address.lastIndexOf(":")));
+  return ip.startsWith("[") ? ip.slice(1, -1) : ip;
+}
+
 function startTime(info: StreamInfo, argument: string): string {
   const date = new Date(info.startWallMs);
   const iso = date.toISOString();
@@ -128,6 +134,7 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   UPSTREAM_REMOTE_ADDRESS: (i) => i.endpoint?.address ?? null,
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (i) => i.endpoint?.ip ?? null,
   UPSTREAM_LOCAL_ADDRESS: (i) => text(i.upstreamLocalAddress),
+  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (i) => text(withoutPort(i.upstreamLocalAddress)),
   UPSTREAM_TRANSPORT_FAILURE_REASON: (i) => text(i.upstreamFailure),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: (i) => String(i.attemptCount),
   DOWNSTREAM_REMOTE_ADDRESS: (i) =>

@@ -20,7 +20,13 @@ import { createPluginHost } from "../vm/plugin-host.ts";
 import { AccessLogs } from "./access-log.ts";
 import { SiloListener } from "./downstream/listener.ts";
 import { HttpManager } from "./http-manager.ts";
-import type { FromSilo, SiloBoot, SiloControl, ToSilo } from "./messages.ts";
+import {
+  type FromSilo,
+  SILO_WORDS,
+  type SiloBoot,
+  type SiloControl,
+  type ToSilo,
+} from "./messages.ts";
 import { RootProperties } from "./properties.ts";
 import type { SiloServices } from "./services.ts";
 import { TimerWheel } from "./timer-wheel.ts";
@@ -38,7 +44,7 @@ function startHeartbeat(): void {
   const beat = new Int32Array(boot.heartbeat);
   const again = (): void => {
     // Read by the supervisor, which only looks for change.
-    Atomics.add(beat, 0, 1);
+    Atomics.add(beat, SILO_WORDS.pulse, 1);
     systemClock.after(HEARTBEAT_MS, again);
   };
   again();
@@ -105,7 +111,10 @@ class Silo implements SiloControl {
       const reusePort = boot.dispatch === "reusePort";
       await listener.listen({ port: boot.ports[index] ?? config.address.port, reusePort });
     }
+    const words = new Int32Array(boot.heartbeat);
     port.on("message", (message: ToSilo) => {
+      // Counted before it is touched: main gives uncounted descriptors of a dead silo to another.
+      Atomics.add(words, SILO_WORDS.adopted, 1);
       this.#listeners[message.listener]?.accept({ fd: message.fd });
     });
     exposeOn(boot.controlPort, this);

@@ -27,7 +27,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       set: () => undefined,
       observe: () => undefined,
       read: () => 0n,
-  refused: () => undefined,
+      refused: () => undefined,
     },
     log: {
       log: (_level, message) => {

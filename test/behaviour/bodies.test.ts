@@ -53,7 +53,7 @@ test("a response of 1 GiB to a slow reader arrives whole and the memory stays fl
   onBulk = (socket) => {
     socket.on("error", () => {});
     socket.once("data", () => {
-      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n\r\n`);
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n`);
       void writeBulk(socket, GIB_BLOCKS);
     });
   };

@@ -19,14 +19,14 @@ import {
 import { EXPECTATIONS } from "../conformance/expectations.ts";
 import { REFUSED_CONFIGURATIONS } from "../conformance/failures.ts";
 import { FakeUpstream } from "../harness/fake-upstream.ts";
-import { type Proxy, runGranary, startProxy } from "../harness/proxy.ts";
+import { type ProxyProcess, runGranary, startProxy } from "../harness/proxy.ts";
 import { RawClient } from "../harness/raw-client.ts";
 import type { RawRequest } from "../harness/raw-requests.ts";
 import { parseResponse, type RawResponse, valuesOf } from "../harness/raw-responses.ts";
 import { REPOSITORY_ROOT, untilLogged } from "../harness/filter-rig.ts";
 
 let upstream: FakeUpstream;
-let proxy: Proxy;
+let proxy: ProxyProcess;
 /** What the upstream answers and what it has seen, for the running case. */
 let present: ConformanceCase | null = null;
 let seen: RawRequest[] = [];

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { cluster } from "./config.ts";
 import { FakeUpstream, plainResponse } from "./fake-upstream.ts";
-import { BUILD_ROOT, type Proxy, startProxy } from "./proxy.ts";
+import { BUILD_ROOT, type ProxyProcess, startProxy } from "./proxy.ts";
 import { RawClient } from "./raw-client.ts";
 import type { RawRequest } from "./raw-requests.ts";
 import { parseResponse, type RawResponse } from "./raw-responses.ts";
@@ -88,7 +88,7 @@ function listener(spec: ListenerSpec): object {
 }
 
 /** Resolves when the proxy has logged a line that `isIt`; the test's own time limit bounds it. */
-export async function untilLogged(proxy: Proxy, isIt: (line: string) => boolean): Promise<void> {
+export async function untilLogged(proxy: ProxyProcess, isIt: (line: string) => boolean): Promise<void> {
   while (!proxy.log.split("\n").some(isIt)) await wait(5);
 }
 
@@ -100,14 +100,14 @@ export interface RequestParts {
 }
 
 export class FilterRig {
-  readonly proxy: Proxy;
+  readonly proxy: ProxyProcess;
   readonly upstream: FakeUpstream;
   /** Requests that reached the upstream whole. */
   readonly requests: RawRequest[] = [];
   /** Text of the upstream's answer. */
   answer: (request: RawRequest) => string = () => plainResponse(200, "hello", "x-upstream: yes\r\n");
 
-  private constructor(proxy: Proxy, upstream: FakeUpstream) {
+  private constructor(proxy: ProxyProcess, upstream: FakeUpstream) {
     this.proxy = proxy;
     this.upstream = upstream;
   }

@@ -82,6 +82,12 @@ export interface FieldSink {
   hostAside: boolean;
 }
 
+/** Notes one field by its lower-case name: for heads that something else has parsed. */
+export function noteField(facts: FieldFacts, name: string, value: string): void {
+  const id = KNOWN_NAMES.indexOf(name);
+  if (id >= 0 && id !== NAME_ID.unknown && id <= NAME_ID.last) note(facts, id, value);
+}
+
 function note(facts: FieldFacts, id: number, value: string): void {
   switch (id) {
     case NAME_ID.contentLength:

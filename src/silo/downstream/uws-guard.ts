@@ -3,6 +3,8 @@
  * are smuggled: a second or odd Content-Length, any Transfer-Encoding, several Host, bytes that are
  * no header. Makes the same header map as our own codec. Pure. @hot per-request
  */
+
+import { isValidHeaderName } from "../../http/field-syntax.ts";
 import { FIELD_VALUE, TARGET } from "../../http/h1/byte-classes.ts";
 import type { H1ErrorCode } from "../../http/h1/errors.ts";
 import {
@@ -13,8 +15,7 @@ import {
   noteField,
   parseContentLength,
 } from "../../http/h1/field-facts.ts";
-import { readTarget, type RequestTarget } from "../../http/h1/request-target.ts";
-import { isValidHeaderName } from "../../http/field-syntax.ts";
+import { type RequestTarget, readTarget } from "../../http/h1/request-target.ts";
 import type { H1Limits } from "../../http/h1/types.ts";
 import { HeaderMap } from "../../http/header-map.ts";
 import { isValidAuthority } from "../../http/uri.ts";

@@ -1,0 +1,91 @@
+/**
+ * The bytes of one response body on their way into uWS. What uWS cannot send waits here, counted,
+ * instead of in uWS without a limit. Owned by one UwsExchange. @hot per-chunk
+ */
+import type { BodyChunk } from "../../shm/body-chunk.ts";
+import type { UwsResponseHandle } from "./uws-library.ts";
+
+const NOTHING = (): void => undefined;
+
+export class UwsBody {
+  /** Bytes of the whole body where the head announces them, -1 for chunks. */
+  totalBytes = -1;
+  /** The client has not taken everything yet. */
+  blocked = false;
+  pendingBytes = 0;
+  /** uWS counted the announced bytes and completed the response: its handle is dead. */
+  complete = false;
+  #queue: BodyChunk[] = [];
+  /** Bytes of the first chunk in the queue that uWS has. */
+  #sent = 0;
+
+  /** Call inside `cork`, after the head. Retains the chunk where it has to wait. */
+  push(handle: UwsResponseHandle, chunk: BodyChunk): void {
+    if (this.blocked) {
+      this.#keep(chunk, 0);
+      return;
+    }
+    const sent = this.#give(handle, chunk.bytes);
+    if (sent < chunk.byteLength) this.#keep(chunk, sent);
+  }
+
+  /** Continues when the client takes bytes again; `blocked` says whether it did to the end. */
+  drain(handle: UwsResponseHandle): void {
+    this.blocked = false;
+    if (this.totalBytes < 0) this.#flush(handle);
+    while (!this.blocked && !this.complete) {
+      const chunk = this.#queue[0];
+      if (chunk === undefined) return;
+      const rest = chunk.bytes.subarray(this.#sent);
+      const sent = this.#give(handle, rest);
+      this.#sent += sent;
+      this.pendingBytes -= sent;
+      if (sent < rest.byteLength) return;
+      this.#queue.shift();
+      this.#sent = 0;
+      chunk.release();
+    }
+  }
+
+  /** Gives back what waits. */
+  discard(): void {
+    for (const chunk of this.#queue.splice(0)) chunk.release();
+    this.pendingBytes = 0;
+    this.blocked = false;
+  }
+
+  #keep(chunk: BodyChunk, sent: number): void {
+    chunk.retain();
+    if (this.#queue.length === 0) this.#sent = sent;
+    this.#queue.push(chunk);
+    this.pendingBytes += chunk.byteLength - sent;
+  }
+
+  /** @returns how many of the bytes uWS took. */
+  #give(handle: UwsResponseHandle, bytes: Uint8Array): number {
+    if (this.totalBytes < 0) {
+      // Chunks are taken whole; what the kernel refuses waits inside uWS.
+      this.blocked = !handle.write(bytes);
+      return bytes.byteLength;
+    }
+    const before = handle.getWriteOffset();
+    const [all, complete] = handle.tryEnd(bytes, this.totalBytes);
+    this.complete = complete;
+    if (all || complete) return bytes.byteLength;
+    this.blocked = true;
+    return handle.getWriteOffset() - before;
+  }
+
+  /**
+   * uWS sends what it holds of earlier chunks only with something new, or at the end of a cork. One
+   * byte of what waits then tells whether it still holds any, before a whole chunk is added to it.
+   */
+  #flush(handle: UwsResponseHandle): void {
+    handle.cork(NOTHING);
+    const chunk = this.#queue[0];
+    if (chunk === undefined || chunk.byteLength - this.#sent < 2) return;
+    this.#give(handle, chunk.bytes.subarray(this.#sent, this.#sent + 1));
+    this.#sent++;
+    this.pendingBytes--;
+  }
+}
