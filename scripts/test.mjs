@@ -23,7 +23,12 @@ export function testFiles(words) {
 
 /** @returns the exit code of the test runner. */
 function runTests(files) {
-  const flags = ["--test", `--test-concurrency=${CONCURRENCY}`, "--test-reporter=spec"];
+  const flags = [
+    "--test",
+    `--test-concurrency=${CONCURRENCY}`,
+    "--test-reporter=spec",
+    "--test-timeout=120000",
+  ];
   const child = spawn(process.execPath, ["--enable-source-maps", ...flags, ...files], {
     cwd: ROOT,
     stdio: "inherit",

@@ -1,6 +1,6 @@
 /**
- * Times small synchronous bodies: warm-up, then the best of several rounds, which is the figure that
- * other load on the machine disturbs least.
+ * Times small synchronous bodies: warm-up, then the best of several rounds, which is the figure
+ * that other load on the machine disturbs least.
  */
 export interface Measured {
   readonly name: string;

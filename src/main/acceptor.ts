@@ -20,7 +20,7 @@ const WAITING_COUNT_MAX = 4_096;
 export class Acceptor implements TargetRegistry {
   readonly #native: NativeBindings;
   readonly #balancer: Balancer;
-  readonly #servers: Server[] = [];
+  readonly #servers: (Server | null)[] = [];
   #waiting: SentConnection[] = [];
   #closed = false;
 
@@ -30,12 +30,19 @@ export class Acceptor implements TargetRegistry {
   }
 
   /**
-   * Binds every doorway, in order; listener n of `dispatch` messages is `doorways[n]`.
-   * @returns the port of each, or the first that could not be bound (nothing stays open then).
+   * Binds every doorway, in order; listener n of `dispatch` messages is `doorways[n]`. Where it is
+   * null, silos listen themselves.
+   * @returns the port of each (0 for null), or the first that could not be bound (nothing stays
+   *   open then).
    */
-  async open(doorways: readonly Doorway[]): Promise<readonly number[] | ListenFailure> {
+  async open(doorways: readonly (Doorway | null)[]): Promise<readonly number[] | ListenFailure> {
     const ports: number[] = [];
     for (const [index, doorway] of doorways.entries()) {
+      if (doorway === null) {
+        this.#servers.push(null);
+        ports.push(0);
+        continue;
+      }
       const server = createServer({ pauseOnConnect: true }, (socket) => {
         this.#accept(index, socket);
       });
@@ -59,7 +66,7 @@ export class Acceptor implements TargetRegistry {
   /** Stops accepting at all and closes connections that still wait. Idempotent. */
   close(): void {
     this.#closed = true;
-    for (const server of this.#servers.splice(0)) server.close();
+    for (const server of this.#servers.splice(0)) server?.close();
     for (const { fd } of this.#waiting.splice(0)) this.#native.closeFd(fd);
   }
 

@@ -24,14 +24,14 @@ import { MainMetrics } from "./main-metrics.ts";
 import { Server } from "./server.ts";
 import { installSignals, type SignalActions } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
-import { planTransports, type UwsVerdict } from "./transports.ts";
+import { planTransports } from "./transports.ts";
+import { judgeUws } from "./uws-verdict.ts";
 import { versionText } from "./version.ts";
 
 const log = new Logger("main");
 
 /** Compiled file of the silo's thread. */
 const SILO_ENTRY = new URL("../silo/silo.js", import.meta.url);
-const UWS: UwsVerdict = { kind: "unusable", reason: "this build has no uWS transport" };
 
 export interface ServingReport {
   readonly config: GranaryConfig;
@@ -55,28 +55,44 @@ export async function serve(
   onServing: (report: ServingReport) => void,
 ): Promise<string | null> {
   const { config } = program;
-  const transports = planTransports(options.transport, config.listeners, UWS);
+  const uws = await judgeUws(options.transport, config);
+  const transports = planTransports(options.transport, config.listeners, uws);
   if (transports.kind === "refused") return transports.problem;
   for (const note of transports.notes) log.info(note);
   const native = loadNative();
   const plan = await planDispatch(native, options.concurrency);
   if (plan.warning !== null) log.warn(plan.warning);
-  const doors = await openDoors(config, native.kind === "loaded" ? native.bindings : null);
+  const bindings = native.kind === "loaded" ? native.bindings : null;
+  const doors = await openDoors(config, bindings, transports.transports);
   if ("message" in doors) return doors.message;
   const site = build({ options, program, plan, doors, transports: transports.transports });
   return site.run(onServing);
 }
 
-/** With `native` main accepts; without, the ports are only found out. */
+/** With `native` main accepts for the codec; all other ports are only found out. */
 async function openDoors(
   config: GranaryConfig,
   native: NativeBindings | null,
+  transports: readonly TransportName[],
 ): Promise<Doors | ListenFailure> {
   log.info(`loading ${config.clusters.length} static cluster(s)`);
   log.info(`loading ${config.listeners.length} listener(s)`);
-  const acceptor = native === null ? null : new Acceptor(native, new Balancer("roundRobin"));
-  const bound = await (acceptor?.open(config.listeners) ?? reservePorts(config.listeners));
-  return "message" in bound ? bound : { acceptor, ports: bound };
+  const { listeners } = config;
+  if (native === null) {
+    const bound = await reservePorts(listeners);
+    return "message" in bound ? bound : { acceptor: null, ports: bound };
+  }
+  const isUws = (index: number): boolean => transports[index] === "uws";
+  const acceptor = new Acceptor(native, new Balancer("roundRobin"));
+  const bound = await acceptor.open(listeners.map((each, i) => (isUws(i) ? null : each)));
+  if ("message" in bound) return bound;
+  const reserved = await reservePorts(listeners.filter((_, i) => isUws(i)));
+  if ("message" in reserved) {
+    acceptor.close();
+    return reserved;
+  }
+  const rest = [...reserved];
+  return { acceptor, ports: bound.map((port, i) => (isUws(i) ? (rest.shift() ?? port) : port)) };
 }
 
 interface Blueprint {

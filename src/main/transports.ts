@@ -5,10 +5,13 @@
 import type { ListenerConfig } from "../config/types.ts";
 import type { TransportName } from "../silo/messages.ts";
 import type { TransportChoice } from "./cli.ts";
+import { uwsFault } from "./uws-fault.ts";
 
 /** Whether uWS may serve here. */
 export type UwsVerdict =
   | { readonly kind: "usable" }
+  /** It loads but breaks the protocol in some cases: serves only where it is asked for by name. */
+  | { readonly kind: "faulty"; readonly reason: string }
   | { readonly kind: "unusable"; readonly reason: string };
 
 export type TransportPlan =
@@ -28,9 +31,17 @@ export function planTransports(
   if (choice === "uws" && uws.kind === "unusable") {
     return { kind: "refused", problem: `--transport uws: ${uws.reason}` };
   }
-  const picks = listeners.map((listener) => {
+  const faults = listeners.map(uwsFault);
+  const refused = faults.findIndex((fault) => fault !== null);
+  if (choice === "uws" && refused >= 0) {
+    const { name = "" } = listeners[refused] ?? {};
+    return { kind: "refused", problem: `--transport uws: listener '${name}': ${faults[refused]}` };
+  }
+  const picks = listeners.map((listener, index) => {
     const isTls = listener.filterChain.tls !== null;
-    return { name: listener.name, ...pick(choice, isTls, uws) };
+    const fault = faults[index] ?? null;
+    const verdict: UwsVerdict = fault === null ? uws : { kind: "unusable", reason: fault };
+    return { name: listener.name, ...pick(choice, isTls, verdict) };
   });
   return {
     kind: "planned",
@@ -45,7 +56,11 @@ interface Pick {
 }
 
 function pick(choice: TransportChoice, isTls: boolean, uws: UwsVerdict): Pick {
-  if (choice !== "auto") return { transport: choice, why: `--transport ${choice}` };
+  if (choice !== "auto") {
+    const known = choice === "uws" && uws.kind === "faulty" ? `; ${uws.reason}` : "";
+    const doors = choice === "uws" ? "; every silo listens, the kernel spreads connections" : "";
+    return { transport: choice, why: `--transport ${choice}${known}${doors}` };
+  }
   if (!isTls) return { transport: "codec", why: "plaintext" };
   if (uws.kind === "usable") return { transport: "uws", why: "TLS" };
   return { transport: "codec", why: `TLS, ${uws.reason}` };

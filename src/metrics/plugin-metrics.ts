@@ -102,7 +102,8 @@ export class PluginMetrics {
 
   /** A plugin used a metric that {@link define} refused. */
   refused(): void {
-    if (this.#refusedSlot < 0) this.#refusedSlot = this.#writer.define("bigCounter", REFUSED_METRIC);
+    if (this.#refusedSlot < 0)
+      this.#refusedSlot = this.#writer.define("bigCounter", REFUSED_METRIC);
     const slot = this.#refusedSlot;
     if (slot >= 0) this.#store(slot, (this.#writer.bigs[slot] ?? 0n) + 1n);
   }

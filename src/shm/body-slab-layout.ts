@@ -34,7 +34,7 @@ export const BODY_SLAB_LAYOUT = defineLayout({
       count: SLAB_CHUNKS * LIMITS.bodyChunkBytes,
       unit: "bytes",
       writer: "kernel, into a chunk that its silo has leased for reading",
-      note: "chunk n begins at n times 64 KiB; never written while another holds a view of the range",
+      note: "chunk n begins at n times 64 KiB; a range that is viewed is never written",
       align: PAGE_BYTES,
     },
   },

@@ -48,6 +48,12 @@ export const SILO_WORDS = {
 
 export type TransportName = "codec" | "uws";
 
+/** What the thread that tries uWS before it serves posts to main. */
+export type UwsTrial =
+  | { readonly kind: "absent"; readonly reason: string }
+  /** It loads; the names of the framing cases that it fails. */
+  | { readonly kind: "tried"; readonly failures: readonly string[] };
+
 /** main -> silo on the worker's port. */
 export type ToSilo =
   /** The silo now owns `fd` (a duplicate made for it). */

@@ -20,7 +20,7 @@ import type {
 } from "../upstream/types.ts";
 import { BodyBuffer } from "./body-buffer.ts";
 import { finishRequestHeaders, finishResponseHeaders, pickWeighted } from "./forward-headers.ts";
-import { emptyReply } from "./local-reply.ts";
+import { emptyReply, errorReply } from "./local-reply.ts";
 import { redirectLocation } from "./path-rewrite.ts";
 import { RESET_ERRORS } from "./reset-errors.ts";
 import type { RouteMatch } from "./route-table.ts";
@@ -31,6 +31,7 @@ const ROUTE_TIMEOUT = 0;
 const PER_TRY_TIMEOUT = 1;
 const RETRY_BACKOFF = 2;
 const REQUIRED: readonly string[] = [":method", ":path", ":authority"];
+const OVERLOADED = [["x-envoy-overloaded", "true"]] as const;
 const NOTHING_TRIED: readonly string[] = [];
 
 export class Router implements UpstreamEvents, TimeoutOwner {
@@ -53,7 +54,9 @@ export class Router implements UpstreamEvents, TimeoutOwner {
   #forwarding = false;
   #over = false;
   #responsePauses = 0;
-  #tried: string[] | null = null;
+  #tried: readonly string[] = NOTHING_TRIED;
+  /** The present attempt has a connection. */
+  #tryStarted = false;
   #pausedForUpstream = false;
 
   constructor(stream: Stream) {
@@ -69,6 +72,10 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#match = headers === null ? null : manager.routes.match(headers);
     info.route = this.#match?.route ?? null;
     info.virtualHost = this.#match?.virtualHost ?? null;
+    const action = this.#match?.route.action;
+    // With the route, as in Envoy: filters may ask for the cluster before the request is sent.
+    this.#chosen = action?.kind === "route" ? pickWeighted(action, manager.silo.random()) : null;
+    info.clusterName = this.#chosen?.cluster ?? "";
     return this.#match;
   }
 
@@ -117,15 +124,14 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     const stream = this.#stream;
     const { info, manager } = stream;
     const headers = info.requestHeaders as HeaderMap;
-    this.#chosen = pickWeighted(action, manager.silo.random());
-    info.clusterName = this.#chosen.cluster;
-    this.#cluster = manager.silo.clusters.get(this.#chosen.cluster);
-    if (this.#cluster === null) {
+    const chosen = this.#chosen;
+    this.#cluster = chosen === null ? null : manager.silo.clusters.get(chosen.cluster);
+    if (chosen === null || this.#cluster === null) {
       manager.stats.no_cluster.inc();
       stream.failWith("clusterNotFound");
       return;
     }
-    finishRequestHeaders({ match, action, chosen: this.#chosen }, headers, stream);
+    finishRequestHeaders({ match, action, chosen }, headers, stream);
     this.#forwarding = true;
     if (action.idleTimeoutMs >= 0) stream.setIdleTimeout(action.idleTimeoutMs);
     this.#retry = action.retryPolicy ?? match.virtualHost.retryPolicy;
@@ -140,7 +146,8 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     const { info, manager } = stream;
     const cluster = this.#cluster as Cluster;
     info.attemptCount++;
-    this.#upstream = cluster.request(this, { triedAddresses: this.#tried ?? NOTHING_TRIED });
+    this.#tryStarted = false;
+    this.#upstream = cluster.request(this, { triedAddresses: this.#tried });
     if (this.#upstream === null) {
       this.#failed(cluster.lastFailure, "");
       return;
@@ -207,6 +214,7 @@ export class Router implements UpstreamEvents, TimeoutOwner {
 
   onConnectionReady(connection: UpstreamConnectionInfo): void {
     const { info } = this.#stream;
+    this.#tryStarted = true;
     info.endpoint = connection.endpoint;
     info.upstreamLocalAddress = connection.localAddress;
     info.upstreamTls = connection.tls;
@@ -279,16 +287,21 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     const { info, manager } = stream;
     manager.silo.wheel.cancel(this.#tryTimeout);
     info.upstreamFailure = detail;
-    const started = !Number.isNaN(info.firstUpstreamTxMs) && info.endpoint !== null;
-    if (this.#retry !== null && !stream.responseStarted) {
-      if (shouldRetryOnReset(this.#retry, reason, started) && this.#tryAgain()) return;
-    }
+    if (!stream.responseStarted && this.#isRetriable(reason) && this.#tryAgain()) return;
     if (stream.responseStarted) {
       const error = "upstream_reset_after_response_started{connection_termination}";
       stream.reset(reason === "protocolError" ? "UPE" : "UC", error);
       return;
     }
+    if (reason === "overflow" && !manager.suppressEnvoyHeaders) {
+      stream.localReply({ ...errorReply(RESET_ERRORS[reason]), headers: OVERLOADED });
+      return;
+    }
     stream.failWith(RESET_ERRORS[reason]);
+  }
+
+  #isRetriable(reason: UpstreamResetReason): boolean {
+    return this.#retry !== null && shouldRetryOnReset(this.#retry, reason, this.#tryStarted);
   }
 
   #tryAgain(): boolean {
@@ -309,10 +322,7 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#retrying = true;
     const { silo } = this.#stream.manager;
     const { endpoint } = this.#stream.info;
-    if (endpoint !== null) {
-      this.#tried ??= [];
-      this.#tried.push(endpoint.address);
-    }
+    if (endpoint !== null) this.#tried = this.#tried.concat(endpoint.address);
     this.#upstream?.reset();
     this.#upstream = null;
     const retry = this.#retry as RetryPolicyConfig;
@@ -355,11 +365,7 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#upstream = null;
     if (kind === PER_TRY_TIMEOUT) {
       handles?.upstream_rq_per_try_timeout.inc();
-      const retry = this.#retry;
-      const started = this.#stream.info.endpoint !== null;
-      if (retry !== null && shouldRetryOnReset(retry, "localReset", started) && this.#tryAgain()) {
-        return;
-      }
+      if (this.#isRetriable("localReset") && this.#tryAgain()) return;
       this.#stream.failWith("upstreamPerTryTimeout");
       return;
     }

@@ -3,11 +3,12 @@
  * connections. Started by main with a SiloBoot; serves until it is stopped or an assertion ends it.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { present } from "../base/assert.ts";
+import { assert, present } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import { exposeOn } from "../base/comlink.ts";
 import { LIMITS } from "../base/limits.ts";
 import { Logger, setComponentLogLevel, setLogFormat, setLogLevel } from "../base/log.ts";
+import { loadNative } from "../base/native.ts";
 import { DateHeader } from "../http/date-header.ts";
 import { PluginMetrics } from "../metrics/plugin-metrics.ts";
 import { SiloRecorder } from "../metrics/recorder.ts";
@@ -19,6 +20,9 @@ import { systemDns } from "../upstream/dns.ts";
 import { createPluginHost } from "../vm/plugin-host.ts";
 import { AccessLogs } from "./access-log.ts";
 import { SiloListener } from "./downstream/listener.ts";
+import type { DownstreamListener } from "./downstream/types.ts";
+import { UwsListener } from "./downstream/uws.ts";
+import { loadUws, type UwsLibrary } from "./downstream/uws-library.ts";
 import { HttpManager } from "./http-manager.ts";
 import {
   type FromSilo,
@@ -95,27 +99,45 @@ function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
   };
 }
 
+/** The guard comes before the library: it closes what uWS leaves open if this thread is killed. */
+async function openUws(): Promise<UwsLibrary> {
+  const native = loadNative();
+  if (native.kind === "loaded") native.bindings.armLoopGuard();
+  const load = await loadUws();
+  if (load.kind === "absent") throw new Error(load.reason);
+  return load.library;
+}
+
 class Silo implements SiloControl {
   readonly #slab = new BodySlab(LIMITS.bodySlabBytes);
   readonly #services = createServices(this.#slab);
-  readonly #listeners: SiloListener[] = [];
+  readonly #listeners: DownstreamListener[] = [];
 
   async start(): Promise<void> {
     const failures = this.#services.plugins.start();
     const closed = (listener: number): void => send({ kind: "connectionClosed", listener });
+    const uws = boot.transports.includes("uws") ? await openUws() : null;
     for (const [index, config] of boot.config.listeners.entries()) {
       const manager = new HttpManager(this.#services, config);
+      const port = boot.ports[index] ?? config.address.port;
+      if (uws !== null && boot.transports[index] === "uws") {
+        const listener = new UwsListener(manager, uws);
+        this.#listeners.push(listener);
+        await listener.listen(port);
+        continue;
+      }
       const listener = new SiloListener(index, manager, this.#slab, closed);
       this.#listeners.push(listener);
       if (boot.dispatch === "fd") continue;
-      const reusePort = boot.dispatch === "reusePort";
-      await listener.listen({ port: boot.ports[index] ?? config.address.port, reusePort });
+      await listener.listen({ port, reusePort: boot.dispatch === "reusePort" });
     }
     const words = new Int32Array(boot.heartbeat);
     port.on("message", (message: ToSilo) => {
       // Counted before it is touched: main gives uncounted descriptors of a dead silo to another.
       Atomics.add(words, SILO_WORDS.adopted, 1);
-      this.#listeners[message.listener]?.accept({ fd: message.fd });
+      const listener = this.#listeners[message.listener];
+      assert(listener instanceof SiloListener, "descriptors are for codec listeners");
+      listener.accept({ fd: message.fd });
     });
     exposeOn(boot.controlPort, this);
     startHeartbeat();

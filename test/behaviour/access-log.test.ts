@@ -110,20 +110,21 @@ function get(path: string): Promise<string> {
   );
 }
 
-const CASES: readonly (readonly [path: string, status: number, flags: string, details: string])[] = [
-  ["/ok", 200, "-", "via_upstream"],
-  ["/nowhere", 404, "NR", "route_not_found"],
-  ["/uf", 503, "UF", "upstream_reset_before_response_started{connection_failure}"],
-  ["/uh", 503, "UH", "no_healthy_upstream"],
-  ["/uo", 503, "UO", "upstream_reset_before_response_started{overflow}"],
-  ["/ut", 504, "UT", "response_timeout"],
-  ["/pertry", 504, "URX,UT", "upstream_per_try_timeout"],
-  ["/urx", 503, "URX", "via_upstream"],
-  ["/uc", 503, "UC", "upstream_reset_before_response_started{connection_termination}"],
-  ["/upe", 502, "UPE", "upstream_reset_before_response_started{protocol_error}"],
-  ["/si", 504, "SI", "stream_idle_timeout"],
-  ["/cut", 200, "UC", "upstream_reset_after_response_started{connection_termination}"],
-];
+const CASES: readonly (readonly [path: string, status: number, flags: string, details: string])[] =
+  [
+    ["/ok", 200, "-", "via_upstream"],
+    ["/nowhere", 404, "NR", "route_not_found"],
+    ["/uf", 503, "UF", "upstream_reset_before_response_started{connection_failure}"],
+    ["/uh", 503, "UH", "no_healthy_upstream"],
+    ["/uo", 503, "UO", "upstream_reset_before_response_started{overflow}"],
+    ["/ut", 504, "UT", "response_timeout"],
+    ["/pertry", 504, "URX,UT", "upstream_per_try_timeout"],
+    ["/urx", 503, "URX", "via_upstream"],
+    ["/uc", 503, "UC", "upstream_reset_before_response_started{connection_termination}"],
+    ["/upe", 502, "UPE", "upstream_reset_before_response_started{protocol_error}"],
+    ["/si", 504, "SI", "stream_idle_timeout"],
+    ["/cut", 200, "UC", "upstream_reset_after_response_started{connection_termination}"],
+  ];
 
 for (const [path, status, flags, details] of CASES) {
   test(`${path} is logged with status ${status}, flags ${flags} and details ${details}`, async () => {

@@ -44,7 +44,10 @@ async function refused(yaml: string): Promise<string> {
 }
 
 test("a good configuration validates with exit code 0 and starts nothing", async () => {
-  const yaml = bootstrap([listener({ filters: [filter("ok", "good.wasm")] })], [cluster("upstream", 1)]);
+  const yaml = bootstrap(
+    [listener({ filters: [filter("ok", "good.wasm")] })],
+    [cluster("upstream", 1)],
+  );
   const path = join(directory, "good.yaml");
   writeFileSync(path, yaml);
   const result = await runGranary(["-c", path, "--mode", "validate"]);

@@ -19,11 +19,11 @@ import {
 import { EXPECTATIONS } from "../conformance/expectations.ts";
 import { REFUSED_CONFIGURATIONS } from "../conformance/failures.ts";
 import { FakeUpstream } from "../harness/fake-upstream.ts";
+import { REPOSITORY_ROOT, untilLogged } from "../harness/filter-rig.ts";
 import { type ProxyProcess, runGranary, startProxy } from "../harness/proxy.ts";
 import { RawClient } from "../harness/raw-client.ts";
 import type { RawRequest } from "../harness/raw-requests.ts";
 import { parseResponse, type RawResponse, valuesOf } from "../harness/raw-responses.ts";
-import { REPOSITORY_ROOT, untilLogged } from "../harness/filter-rig.ts";
 
 let upstream: FakeUpstream;
 let proxy: ProxyProcess;
@@ -120,7 +120,8 @@ function checkUpstream(expected: Expectation["upstream"]): void {
 
 async function checkTraces(expected: Expectation): Promise<void> {
   for (const { level, text } of expected.log) {
-    await untilLogged(proxy, (line) => line.includes(`[${level}]`) && line.includes(text));
+    const mark = `[${level === "warn" ? "warning" : level}]`;
+    await untilLogged(proxy, (line) => line.includes(mark) && line.includes(text));
   }
   for (const [name, wanted] of Object.entries(expected.stats)) {
     const value = (await proxy.stat(name)) ?? 0;
@@ -175,7 +176,9 @@ for (const sdk of SDKS) {
       const expected = expectationFor(testCase, sdk);
       if (expected === null) continue;
       const open = testCase.failOpen ? ", fail open" : "";
-      it(`${testCase.name}${open}: ${testCase.shows}`, () => check(sdk, testCase, expected));
+      it(`${testCase.name}${open}: ${testCase.shows}`, { timeout: 10_000 }, () =>
+        check(sdk, testCase, expected),
+      );
     }
   });
 }

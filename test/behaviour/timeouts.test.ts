@@ -27,6 +27,7 @@ before(async () => {
   const routes = `[
     {match: {prefix: /one}, route: {cluster: one}},
     {match: {prefix: /wait/one}, route: {cluster: one}},
+    {match: {prefix: /wait/late}, route: {cluster: upstream, timeout: 0.1s}},
     {match: {prefix: /dns}, route: {cluster: dns}},
     {match: {prefix: /weighted}, route: {weighted_clusters: {clusters: [{name: upstream, weight: 1}, {name: second, weight: 1}]}}},
     {match: {prefix: /}, route: {cluster: upstream}}]`;
@@ -41,11 +42,7 @@ before(async () => {
     [
       cluster("upstream", upstream.port),
       cluster("second", second.port),
-      cluster(
-        "one",
-        upstream.port,
-        "circuit_breakers: {thresholds: [{max_connections: 1, max_pending_requests: 0}]}",
-      ),
+      cluster("one", upstream.port, "circuit_breakers: {thresholds: [{max_requests: 1}]}"),
       cluster("dns", second.port)
         .replace("STATIC", "STRICT_DNS, dns_lookup_family: V4_ONLY")
         .replace("address: 127.0.0.1", "address: localhost"),
@@ -93,6 +90,14 @@ test("a connection without a request closes after idle_timeout, new or used", as
   assert.match(await used.untilClosed(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*first$/);
   used.close();
   assert.equal(await proxy.stat("http.idle.downstream_cx_idle_timeout"), 2);
+});
+
+test("an answer that is late is a 504 and counts at its endpoint", async () => {
+  const answer = await exchange(proxy.port("main"), `GET /wait/late HTTP/1.1\r\n${HEAD_END}`);
+  assert.match(answer, /^HTTP\/1\.1 504 Gateway Timeout\r\n[\s\S]*upstream request timeout$/);
+  const { body } = await proxy.admin("/clusters");
+  assert.ok(body.includes(`upstream::127.0.0.1:${upstream.port}::rq_timeout::1\n`), body);
+  assert.equal(await proxy.stat("cluster.upstream.upstream_rq_timeout"), 1);
 });
 
 test("a circuit breaker that is open refuses at once and lets go afterwards", async () => {

@@ -1,6 +1,8 @@
 /**
  * Plugins in a real proxy: one process, many listeners, each with filters of its own, one upstream.
  */
+
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { cluster } from "./config.ts";
@@ -9,7 +11,6 @@ import { BUILD_ROOT, type ProxyProcess, startProxy } from "./proxy.ts";
 import { RawClient } from "./raw-client.ts";
 import type { RawRequest } from "./raw-requests.ts";
 import { parseResponse, type RawResponse } from "./raw-responses.ts";
-import { existsSync } from "node:fs";
 
 /** Where package.json and examples are: `build/<name>` and `dist` lie at different depths. */
 export const REPOSITORY_ROOT = repositoryRoot(BUILD_ROOT);
@@ -88,7 +89,10 @@ function listener(spec: ListenerSpec): object {
 }
 
 /** Resolves when the proxy has logged a line that `isIt`; the test's own time limit bounds it. */
-export async function untilLogged(proxy: ProxyProcess, isIt: (line: string) => boolean): Promise<void> {
+export async function untilLogged(
+  proxy: ProxyProcess,
+  isIt: (line: string) => boolean,
+): Promise<void> {
   while (!proxy.log.split("\n").some(isIt)) await wait(5);
 }
 
@@ -105,7 +109,8 @@ export class FilterRig {
   /** Requests that reached the upstream whole. */
   readonly requests: RawRequest[] = [];
   /** Text of the upstream's answer. */
-  answer: (request: RawRequest) => string = () => plainResponse(200, "hello", "x-upstream: yes\r\n");
+  answer: (request: RawRequest) => string = () =>
+    plainResponse(200, "hello", "x-upstream: yes\r\n");
 
   private constructor(proxy: ProxyProcess, upstream: FakeUpstream) {
     this.proxy = proxy;
@@ -126,7 +131,10 @@ static_resources:
   listeners: ${JSON.stringify(listeners.map(listener))}
   clusters:
 ${cluster("upstream", upstream.port)}`;
-    const proxy = await startProxy({ yaml });
+    const proxy = await startProxy({ yaml }).catch(async (error: unknown) => {
+      await upstream.close();
+      throw error;
+    });
     holder.rig = new FilterRig(proxy, upstream);
     return holder.rig;
   }
@@ -149,10 +157,11 @@ ${cluster("upstream", upstream.port)}`;
 
   /** What the plugin logged so far. */
   lines(plugin: string): string[] {
-    const mark = `wasm log ${plugin}: `;
+    // Root id and VM id follow the name when they are not empty.
+    const mark = new RegExp(`wasm log ${plugin}(?: [^ :]+)*: (.*)$`);
     return this.proxy.log.split("\n").flatMap((line) => {
-      const at = line.indexOf(mark);
-      return at < 0 ? [] : [line.slice(at + mark.length)];
+      const text = mark.exec(line)?.[1];
+      return text === undefined ? [] : [text];
     });
   }
 

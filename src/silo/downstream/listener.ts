@@ -9,13 +9,14 @@ import type { Connection } from "../../net/types.ts";
 import type { BodySlab } from "../../shm/body-slab.ts";
 import type { HttpManager } from "../http-manager.ts";
 import { CodecConnection, type ConnectionOwner } from "./codec.ts";
+import type { DownstreamListener } from "./types.ts";
 
 const log = new Logger("connection");
 
 /** Told when a connection that main counts has closed. */
 export type ConnectionClosed = (listener: number) => void;
 
-export class SiloListener implements ConnectionOwner {
+export class SiloListener implements ConnectionOwner, DownstreamListener {
   readonly #index: number;
   readonly #manager: HttpManager;
   readonly #slab: BodySlab;

@@ -47,6 +47,15 @@ export interface RequestMeta {
   readonly startMs: number;
 }
 
+/** The silo's end of one listener, whichever transport serves it. */
+export interface DownstreamListener {
+  /** What a stopping silo waits for. */
+  readonly connectionCount: number;
+  /** No new connections; what is idle ends now, the rest after its response. Idempotent. */
+  drain(): void;
+  destroyAll(): void;
+}
+
 /** Makes streams for one listener. */
 export interface StreamFactory {
   newStream(

@@ -10,10 +10,10 @@ import { contentLengthOf } from "../../http/h1/serialise.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import { BodyChunk } from "../../shm/body-chunk.ts";
 import type { HttpManager } from "../http-manager.ts";
+import type { RequestDecoder, ResponseEncoder } from "./types.ts";
 import { UwsBody } from "./uws-body.ts";
 import { UwsHead } from "./uws-head.ts";
 import type { UwsResponseHandle } from "./uws-library.ts";
-import type { RequestDecoder, ResponseEncoder } from "./types.ts";
 
 const log = new Logger("http");
 
@@ -51,8 +51,12 @@ export class UwsExchange implements ResponseEncoder {
   #collected: Uint8Array[] = [];
   /** The chunk that the corked write is about; null: the head or the end alone. */
   #chunk: BodyChunk | null = null;
+  /** A head whose body lets itself wait goes out alone where uWS can end it without a body. */
   readonly #flush = (): void => {
-    if (this.#headHeld && !this.refused && this.#framing !== NONE) this.#handle?.cork(this.#corked);
+    const handle = this.#handle;
+    if (handle === null || !this.#headHeld || this.refused) return;
+    const canBegin = this.#framing === CHUNKED && handle.beginWrite !== undefined;
+    if (canBegin || (this.#framing === LENGTH && this.#left > 0)) handle.cork(this.#corked);
   };
   readonly #corked = (): void => this.#write();
 
@@ -128,7 +132,8 @@ export class UwsExchange implements ResponseEncoder {
     this.#headHeld = true;
     if (this.headRequest || status === "204" || status === "304") {
       this.#framing = NONE;
-      if (status !== "204" && length >= 0) this.#head.add("content-length", String(length));
+      if (status !== "204" && length >= 0 && !this.refused)
+        this.#head.add("content-length", String(length));
     } else {
       this.#framing = length >= 0 || endStream ? LENGTH : CHUNKED;
       this.#left = endStream ? 0 : Math.max(length, 0);
@@ -214,7 +219,7 @@ export class UwsExchange implements ResponseEncoder {
     const last = this.#ending && chunk === null;
     if (this.#headHeld) {
       this.#headHeld = false;
-      const inOnePiece = last && this.#framing !== NONE;
+      const inOnePiece = last && (this.#framing !== NONE || this.refused);
       // uWS adds the field itself to a response in one piece.
       if (this.#close && !inOnePiece) this.#head.add("connection", "close");
       this.#head.write(handle);
@@ -225,8 +230,15 @@ export class UwsExchange implements ResponseEncoder {
       if (!last) handle.onWritable(() => this.#writable());
     }
     if (chunk !== null) this.#body.push(handle, chunk);
-    else if (last && this.#framing === NONE) handle.endWithoutBody();
-    else if (last) handle.end();
+    else if (!last) this.#begin(handle);
+    else if (this.#framing === NONE) handle.endWithoutBody();
+    else handle.end();
+  }
+
+  /** Ends the head. */
+  #begin(handle: UwsResponseHandle): void {
+    if (this.#framing === LENGTH) handle.tryEnd("", this.#body.totalBytes);
+    else handle.beginWrite?.();
   }
 
   /** @returns whether everything was written, as uWS wants to know. */

@@ -37,6 +37,7 @@ export interface UwsResponseHandle {
   close(): unknown;
   getRemoteAddressAsText(): ArrayBuffer;
   getRemotePort?(): number;
+  beginWrite?(): unknown;
 }
 
 export type UwsHandler = (response: UwsResponseHandle, request: UwsRequest) => void;

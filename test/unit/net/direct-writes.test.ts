@@ -54,7 +54,7 @@ test("the handle is used only after one write through a socket showed how", asyn
   near.destroy();
 });
 
-test("text and bytes go out in order, and the owner hears nothing while the kernel takes all", async () => {
+test("text and bytes go out in order, and the owner is not told while all is taken", async () => {
   const [handle, near, far] = await direct();
   const owner = new Owner();
   assert.equal(writeTextDirectly(handle, "a\xe4", owner), 0);

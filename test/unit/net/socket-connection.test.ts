@@ -129,7 +129,7 @@ test("a large range of the window is copied into a slab chunk", async () => {
   await close(client, owner);
 });
 
-test("an expected body is read into chunks of the connection's own, which keep their bytes", async () => {
+test("an expected body is read into chunks of its own, which keep their bytes", async () => {
   const { client, owner } = await accepted();
   owner.handle = (connection, _, length) => {
     connection.expectBody();
@@ -305,7 +305,7 @@ test("a refused connection is an onClose with the system's error", async () => {
   assert.deepEqual(owner.calls, ["close"]);
 });
 
-test("a server that stops does not wait for connections that were taken over and closed", async () => {
+test("a server that stops does not wait for connections taken over and closed", async () => {
   const { client, owner } = await accepted();
   await close(client, owner);
   const server = servers.at(-1) as Server;

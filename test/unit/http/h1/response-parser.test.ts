@@ -126,7 +126,7 @@ test("a chunked response with trailers ends behind them", () => {
   assert.deepEqual(log.trailers[0]?.entries(), [["grpc-status", "0"]]);
 });
 
-test("a connection that ends inside of a length, a chunk or a trailer cuts the message short", () => {
+test("the end of the connection inside of a body, chunk or trailer cuts the message short", () => {
   for (const text of [
     "HTTP/1.1 200 OK$Content-Length: 5$$abc",
     "HTTP/1.1 200 OK$Transfer-Encoding: chunked$$3$ab",

@@ -1,0 +1,20 @@
+/**
+ * What a listener's configuration asks for that uWebSockets.js cannot do. Pure.
+ */
+import type { ListenerConfig } from "../config/types.ts";
+
+/** Why uWS cannot serve `listener` as its configuration says, or null. */
+export function uwsFault({ filterChain }: ListenerConfig): string | null {
+  const { tls } = filterChain;
+  if (tls === null) return null;
+  if (tls.certificates.length !== 1) return "uWS serves one certificate per listener only";
+  if (tls.clientCa !== null || tls.requireClientCertificate) {
+    return "uWS cannot verify client certificates as configured";
+  }
+  if (tls.alpn.includes("h2")) return "uWS does not speak HTTP/2";
+  // uWS offers TLS 1.2 and 1.3, always.
+  if (tls.minVersion === "TLSv1.3" || tls.maxVersion !== "TLSv1.3") {
+    return "uWS cannot restrict the TLS versions";
+  }
+  return null;
+}
