@@ -44,7 +44,7 @@ interface ListenerParts {
   readonly vmConfiguration?: string;
 }
 
-/** The colleagues' bootstrap for one listener, as an object to be edited. */
+/** The table's bootstrap with one listener, under a name and with a VM of its own. */
 function setup(parts: ListenerParts) {
   const { name, sdk, failOpen = false, vmId, ...texts } = parts;
   const moduleFile = join(REPOSITORY_ROOT, TOOLBOX_FILES[sdk]);

@@ -78,7 +78,6 @@ function metrics(s: Script): Callbacks {
   };
 }
 
-/** Compares integers: `integers` are noted as two 32-bit halves would be, so by their bytes. */
 const LISTENERS: readonly ListenerSpec[] = [
   {
     name: "attributes",

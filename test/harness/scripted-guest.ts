@@ -10,7 +10,7 @@ import { compileWat } from "./wat.ts";
 export const CONTINUE = "(i32.const 0)";
 export const STOP = "(i32.const 1)";
 /** Body callbacks: StopIterationAndWatermark, StopIterationNoBuffer. */
-export const STOP_WATERMARK = "(i32.const 2)";
+const STOP_WATERMARK = "(i32.const 2)";
 export const STOP_NO_BUFFER = "(i32.const 3)";
 /** Headers callbacks: StopAllIterationAndBuffer. */
 export const STOP_ALL_BUFFER = "(i32.const 3)";
@@ -123,7 +123,7 @@ export class Script {
     return `(drop (call $proxy_set_buffer_bytes (i32.const ${buffer}) ${range} ${data}))`;
   }
 
-  /** A local reply; `pairs` as the ABI encodes them. */
+  /** A local reply without headers of its own; grpcStatus -1 = not given. */
   reply(status: number, body: string, grpcStatus = -1): string {
     const parts = `${this.slice("by the test")} ${this.slice(body)} ${NONE}`;
     const code = `(i32.const ${status})`;

@@ -149,9 +149,10 @@ export class UwsExchange implements ResponseEncoder {
     if (chunk.byteLength > 0 && this.#framing !== NONE) {
       if (this.#framing === LENGTH) this.#left -= chunk.byteLength;
       // More than the announced length would be read as the next response.
-      if (this.#left < 0) return this.resetStream();
-      if (this.refused) this.#collected.push(chunk.bytes.slice());
-      else if (this.#headHeld && endStream && this.#left === 0) return this.#whole(chunk);
+      if (this.#left < 0) this.#kill();
+      else if (this.refused) this.#collected.push(chunk.bytes.slice());
+      // Head and body are there: in one piece, uWS can close the connection itself.
+      else if (this.#headHeld && endStream && this.#left === 0) this.#collected.push(chunk.bytes);
       else this.#corkChunk(handle, chunk);
     }
     if (this.#handle === null) return;
@@ -188,12 +189,6 @@ export class UwsExchange implements ResponseEncoder {
     handle.cork(this.#corked);
     this.#chunk = null;
     if (this.#body.complete) this.#release();
-  }
-
-  /** Head and body are there: one piece, after which uWS can close the connection itself. */
-  #whole(chunk: BodyChunk): void {
-    this.#collected.push(chunk.bytes);
-    this.#finish();
   }
 
   #finish(): void {

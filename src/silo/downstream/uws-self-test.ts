@@ -1,6 +1,7 @@
 /**
  * Does the installed uWS frame HTTP/1.1 messages as the RFC says, in the cases that the guard
- * cannot see? Run once before serving, against an app of its own on loopback. Thread: a worker of its own.
+ * cannot see? Run once before serving, against an app of its own on loopback. Thread: a worker of
+ * its own.
  */
 import { connect } from "node:net";
 import type { Clock } from "../../base/clock.ts";

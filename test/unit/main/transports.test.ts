@@ -3,9 +3,12 @@ import { describe, it } from "node:test";
 import type { ListenerConfig } from "../../../src/config/types.ts";
 import { planTransports, type UwsVerdict } from "../../../src/main/transports.ts";
 
+/** A TLS context that uWS can serve. */
+const TLS = { certificates: [{}], clientCa: null, alpn: [], maxVersion: "TLSv1.3" };
+
 /** Only what the planner looks at. */
 function listener(name: string, isTls: boolean): ListenerConfig {
-  return { name, filterChain: { tls: isTls ? {} : null } } as unknown as ListenerConfig;
+  return { name, filterChain: { tls: isTls ? TLS : null } } as unknown as ListenerConfig;
 }
 
 const LISTENERS = [listener("plain", false), listener("secure", true)];

@@ -10,7 +10,7 @@ import { type RealClusters, withUpstream } from "../../harness/real-clusters.ts"
 
 /** Test files lie beside the sources; the compiled tests lie two folders deeper. */
 function fixture(name: string): string {
-  for (const up of ["../../..", "../../../../.."]) {
+  for (const up of ["../../..", "../../../..", "../../../../.."]) {
     try {
       return readFileSync(new URL(`${up}/test/fixtures/tls/${name}`, import.meta.url), "utf8");
     } catch {}
