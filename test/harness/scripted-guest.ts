@@ -10,7 +10,6 @@ import { compileWat } from "./wat.ts";
 export const CONTINUE = "(i32.const 0)";
 export const STOP = "(i32.const 1)";
 /** Body callbacks: StopIterationAndWatermark, StopIterationNoBuffer. */
-const STOP_WATERMARK = "(i32.const 2)";
 export const STOP_NO_BUFFER = "(i32.const 3)";
 /** Headers callbacks: StopAllIterationAndBuffer. */
 export const STOP_ALL_BUFFER = "(i32.const 3)";
