@@ -92,14 +92,16 @@ export function installPackages() {
       return false;
     }
   }
-  say("installing packages (npm ci)");
+  say("installing packages");
   const [command, ...first] = npmCommand();
-  const flags = ["ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund"];
+  // Not `npm ci`: it refuses a lock file without the binaries for other platforms, and these are
+  // left out where a registry does not carry them. The versions are the lock file's all the same.
+  const flags = ["install", "--no-save", "--include=dev", "--ignore-scripts", "--no-audit"];
   // npm's children look for `node` on PATH.
   const path = [dirname(process.execPath), process.env.PATH ?? ""].join(delimiter);
   const environment = { ...process.env, PATH: path, npm_config_loglevel: "error" };
   if (run(command, [...first, ...flags], environment) !== 0) {
-    throw new SetupError("npm ci failed; see above");
+    throw new SetupError("npm install failed; see above");
   }
   writeStamp("packages", wanted);
   return true;

@@ -9,7 +9,7 @@ import { compileWat } from "./wat.ts";
 /** `(result)` values of callbacks. */
 export const CONTINUE = "(i32.const 0)";
 export const STOP = "(i32.const 1)";
-/** Body callbacks: StopIterationAndWatermark, StopIterationNoBuffer. */
+/** Body callbacks: StopIterationNoBuffer. */
 export const STOP_NO_BUFFER = "(i32.const 3)";
 /** Headers callbacks: StopAllIterationAndBuffer. */
 export const STOP_ALL_BUFFER = "(i32.const 3)";
