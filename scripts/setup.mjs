@@ -79,7 +79,7 @@ function npmCommand() {
   return ["npm"];
 }
 
-/** `npm ci` when there are no packages or others than the lock file names. */
+/** Installs when there are no packages or others than the lock file names. */
 export function installPackages() {
   const wanted = hashFiles("package-lock.json", "package.json");
   const installed = join(ROOT, "node_modules", ".package-lock.json");

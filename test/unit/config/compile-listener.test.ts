@@ -44,8 +44,6 @@ describe("listener and connection manager", () => {
         "drain_timeout: 4s",
         "delayed_close_timeout: 0s",
         "max_request_headers_kb: 8",
-        "normalize_path: true",
-        "merge_slashes: true",
         "http_protocol_options: {accept_http_10: true}",
         "common_http_protocol_options: {idle_timeout: 9s, max_connection_duration: 8s, max_headers_count: 7, max_requests_per_connection: 6}",
       ].join("\n"),
@@ -63,10 +61,7 @@ describe("listener and connection manager", () => {
       [0, 1_001, 3_000],
     );
     assert.deepEqual([made.drainTimeoutMs, made.delayedCloseTimeoutMs], [4_000, 0]);
-    assert.deepEqual(
-      [made.maxRequestHeadersBytes, made.normalizePath, made.mergeSlashes, made.accept10],
-      [8_192, true, true, true],
-    );
+    assert.deepEqual([made.maxRequestHeadersBytes, made.accept10], [8_192, true]);
     assert.deepEqual(
       [made.idleTimeoutMs, made.maxConnectionDurationMs, made.maxHeadersCount],
       [9_000, 8_000, 7],

@@ -48,7 +48,7 @@ describe("routes", () => {
     const action = forward(
       "weighted_clusters: {clusters: [{name: a, weight: 3}, {name: a, weight: 1}], total_weight: 4}\n" +
         "regex_rewrite: {pattern: {regex: '^/(.)'}, substitution: '/\\1'}\nhost_rewrite_literal: h\n" +
-        "timeout: 0s\nidle_timeout: 2s\ncluster_not_found_response_code: NOT_FOUND\n" +
+        "timeout: 0s\nidle_timeout: 2s\n" +
         'retry_policy: {retry_on: "5xx, reset", num_retries: 4, per_try_timeout: 1s, retriable_status_codes: [418], retry_back_off: {base_interval: 0.1s}}',
     );
     assert.deepEqual(
@@ -63,7 +63,7 @@ describe("routes", () => {
       [action.totalWeight, action.hostRewriteLiteral, action.timeoutMs, action.idleTimeoutMs],
       [4, "h", 0, 2_000],
     );
-    assert.equal(action.clusterNotFoundStatus, 404);
+    assert.equal(action.clusterNotFoundStatus, 503);
     assert.deepEqual(action.retryPolicy, {
       on: ["5xx", "reset"],
       retryCount: 4,
@@ -99,9 +99,9 @@ describe("routes", () => {
   test("headers are added and removed on every level", () => {
     const { routes } = hcm({
       table: "response_headers_to_remove: [X-A]\nignore_port_in_host_matching: true",
-      host: "request_headers_to_add: [{header: {key: X-B, value: é}, append_action: ADD_IF_ABSENT, keep_empty_value: true}]\nrequire_tls: ALL\nretry_policy: {}",
+      host: "request_headers_to_add: [{header: {key: X-B, value: é}, append_action: ADD_IF_ABSENT, keep_empty_value: true}]\nretry_policy: {}",
       domains: '["*.Example.com"]',
-      routes: `- ${ROUTE}\n  name: r\n  route: {cluster: a}\n  request_headers_to_add: [{header: {key: c, value: "%PROTOCOL%"}, append: false}]\n  per_request_buffer_limit_bytes: 9`,
+      routes: `- ${ROUTE}\n  name: r\n  route: {cluster: a}\n  request_headers_to_add: [{header: {key: c, value: "%PROTOCOL%"}, append: false}]`,
     });
     const [host] = routes.virtualHosts;
     assert.deepEqual(routes.headers.responseRemove, ["x-a"]);
@@ -115,10 +115,8 @@ describe("routes", () => {
       },
     ]);
     assert.deepEqual(host?.domains, ["*.example.com"]);
-    assert.equal(host?.requireTls, "all");
     assert.equal(host?.retryPolicy?.retryCount, 1);
     assert.equal(host?.routes[0]?.headers.requestAdd[0]?.action, "overwrite");
-    assert.equal(host?.routes[0]?.perRequestBufferBytes, 9);
   });
 
   test("a missing cluster is allowed when validate_clusters is false", () => {

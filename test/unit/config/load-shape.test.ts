@@ -41,8 +41,8 @@ const ROWS: readonly Row[] = [
   ["a boolean where a string belongs", { hcm: "via: true # <<" }, "via", "string"],
   [
     "a string where a boolean belongs",
-    { hcm: 'merge_slashes: "yes" # <<' },
-    "merge_slashes",
+    { hcm: 'use_remote_address: "yes" # <<' },
+    "use_remote_address",
     "true or false",
   ],
   [
