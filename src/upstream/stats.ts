@@ -4,12 +4,8 @@
  * cluster is; only the counters of single status codes are made when a code is seen first.
  * @hot per-request
  */
-import type { Counter, Gauge, Histogram, MetricScope } from "../metrics/types.ts";
-
-interface StatRow {
-  readonly kind: "counter" | "gauge" | "histogram";
-  readonly help: string;
-}
+import { type HandlesOf, handlesOf, type MetricRows } from "../metrics/handles.ts";
+import type { Counter, MetricScope } from "../metrics/types.ts";
 
 const counter = (help: string): { readonly kind: "counter"; readonly help: string } => ({
   kind: "counter",
@@ -84,18 +80,10 @@ export const CLUSTER_STATS = {
   ),
   "circuit_breakers.default.rq_open": gauge("1 while the request circuit breaker is open"),
   "circuit_breakers.default.rq_retry_open": gauge("1 while the retry circuit breaker is open"),
-} as const satisfies Record<string, StatRow>;
+} as const satisfies MetricRows;
 
-type Rows = typeof CLUSTER_STATS;
-interface HandleOfKind {
-  readonly counter: Counter;
-  readonly gauge: Gauge;
-  readonly histogram: Histogram;
-}
 /** One handle per row, under the row's own name. */
-export type ClusterHandles = {
-  readonly [Name in keyof Rows]: HandleOfKind[Rows[Name]["kind"]];
-};
+export type ClusterHandles = HandlesOf<typeof CLUSTER_STATS>;
 
 /** Statuses are 100..599 by the parser's rule; others are counted as completed only. */
 const STATUS_MIN = 100;
@@ -112,9 +100,7 @@ export class ClusterStats {
   /** @param scope of `cluster.<name>` */
   constructor(scope: MetricScope) {
     this.#scope = scope;
-    const handles: Record<string, Counter | Gauge | Histogram> = {};
-    for (const [name, row] of Object.entries(CLUSTER_STATS)) handles[name] = scope[row.kind](name);
-    this.handles = handles as unknown as ClusterHandles;
+    this.handles = handlesOf(CLUSTER_STATS, scope);
     this.#byStatus = new Array<Counter | null>(STATUS_END - STATUS_MIN).fill(null);
     this.#byClass = [
       this.handles.upstream_rq_1xx,
