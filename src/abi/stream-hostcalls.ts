@@ -183,6 +183,13 @@ export const STREAM_HOSTCALLS = {
       ["arguments", "bytes"],
       ["result", "outBytes"],
     ],
-    statuses: ["ok", "notFound", "invalidMemoryAccess"],
+    statuses: [
+      "ok",
+      "notFound",
+      "badArgument",
+      "serializationFailure",
+      "internalFailure",
+      "invalidMemoryAccess",
+    ],
   },
 } as const satisfies Record<string, HostcallSpec>;

@@ -26,6 +26,8 @@ export const LIMITS = {
   vmMemoryBytes: 1_073_741_824,
   /** One line that a guest logs; longer is cut. */
   guestLogLineBytes: 65_536,
+  /** Argument and result of a foreign function that (de)compresses: no decompression bombs. */
+  foreignResultBytes: 16_777_216,
   /** Metrics one plugin may define per silo; more is refused and counted. */
   pluginMetricsCount: 10_000,
   /** Name of one metric. */

@@ -48,6 +48,20 @@ export class GuestResults {
     return STATUS.ok;
   }
 
+  /** As {@link bytes}, but an out-parameter that is 0 is not wanted (ABI 3.14). */
+  optional(bytes: Uint8Array, ptrPtr: number, lenPtr: number): number {
+    if (ptrPtr !== 0 && lenPtr !== 0) return this.bytes(bytes, ptrPtr, lenPtr);
+    const memory = this.#memory;
+    const size = bytes.byteLength;
+    if (lenPtr !== 0 && !memory.writeU32(lenPtr, size)) return STATUS.invalidMemoryAccess;
+    if (ptrPtr === 0) return STATUS.ok;
+    if (!memory.isRange(ptrPtr, 4)) return STATUS.invalidMemoryAccess;
+    const ptr = size === 0 ? 0 : this.#allocator.allocate(size);
+    if (ptr === 0 && size !== 0) return STATUS.invalidMemoryAccess;
+    memory.writeBytes(ptr, bytes);
+    return memory.writeU32(ptrPtr, ptr) ? STATUS.ok : STATUS.invalidMemoryAccess;
+  }
+
   /** Pointer 0 and length 0. */
   empty(ptrPtr: number, lenPtr: number): number {
     return this.#write(ptrPtr, lenPtr, 0, 0) ? STATUS.ok : STATUS.invalidMemoryAccess;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FakeStream } from "../harness/fake-roles.ts";
-import { ENDED_PHASES, type Guest, inPhase, OUTSIDE, ROOT_PHASES } from "./guest.ts";
+import { ENDED_PHASES, type Guest, inPhase, OUTSIDE, OUTSIDE_PTR, ROOT_PHASES } from "./guest.ts";
 
 const NAME = "clear_route_cache";
 const call =
@@ -51,6 +51,37 @@ describe("proxy_call_foreign_function in the wrong phase", () => {
 });
 
 describe("proxy_call_foreign_function edges", () => {
+  it("gives only the out-parameters that the guest wants", () => {
+    const got = inPhase("proxy_on_request_headers", (guest) => {
+      const args = [...guest.put("compress"), ...guest.put("aaaa")] as const;
+      const [ptrPtr, lenPtr] = [guest.out(), guest.out()];
+      const statuses = [
+        guest.call("proxy_call_foreign_function", ...args, 0, 0),
+        guest.call("proxy_call_foreign_function", ...args, 0, lenPtr),
+      ];
+      const allocated = guest.allocations.length;
+      statuses.push(guest.call("proxy_call_foreign_function", ...args, ptrPtr, 0));
+      const isGiven = guest.u32(ptrPtr) > 0 && !guest.isUntouched(ptrPtr);
+      return { statuses, length: guest.u32(lenPtr), allocated, isGiven };
+    });
+    assert.deepEqual(got, { statuses: [0, 0, 0], length: 12, allocated: 0, isGiven: true });
+  });
+
+  it("answers InvalidMemoryAccess for out-parameters outside the memory", () => {
+    const statuses = inPhase("proxy_on_request_headers", (guest) => {
+      const args = [...guest.put("compress"), ...guest.put("aaaa")] as const;
+      const place = guest.out();
+      return [
+        guest.call("proxy_call_foreign_function", ...args, OUTSIDE_PTR, 0),
+        guest.call("proxy_call_foreign_function", ...args, 0, OUTSIDE_PTR),
+        guest.call("proxy_call_foreign_function", ...args, place, OUTSIDE_PTR),
+        guest.call("proxy_call_foreign_function", ...args, OUTSIDE_PTR, place),
+        guest.allocations.length,
+      ];
+    });
+    assert.deepEqual(statuses, [6, 6, 6, 6, 0]);
+  });
+
   it("takes arguments that the function does not read", () => {
     const status = inPhase("proxy_on_request_headers", (guest) =>
       guest.call("proxy_call_foreign_function", ...guest.put(NAME), ...guest.put("x"), 0, 0),
