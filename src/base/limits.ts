@@ -28,6 +28,12 @@ export const LIMITS = {
   guestLogLineBytes: 65_536,
   /** Argument and result of a foreign function that (de)compresses: no decompression bombs. */
   foreignResultBytes: 16_777_216,
+  /** Source of one CEL expression of a guest. */
+  celSourceBytes: 16_384,
+  /** CEL expressions that a plugin may have at a time. */
+  celExpressionsCount: 4_096,
+  /** Steps of all loops in one evaluation of an expression (cel-cpp: 10,000). */
+  celLoopSteps: 10_000,
   /** Metrics one plugin may define per silo; more is refused and counted. */
   pluginMetricsCount: 10_000,
   /** Name of one metric. */

@@ -28,7 +28,8 @@ export const ONLY_DOORS: Readonly<Record<string, readonly string[]>> = {
 
 /** The only files that import a package (or a subpath of it). */
 export const PACKAGE_DOORS: Readonly<Record<string, readonly string[]>> = {
-  "@bufbuild/protobuf": ["config/protobuf.ts"],
+  "@bufbuild/cel": ["vm/foreign/cel-library.ts"],
+  "@bufbuild/protobuf": ["config/protobuf.ts", "vm/foreign/cel-library.ts"],
   comlink: ["base/comlink.ts"],
   piscina: ["main/cpu-pool.ts"],
   "prom-client": ["metrics/prometheus.ts"],

@@ -1,11 +1,16 @@
 /** Every foreign function: the table that `proxy_call_foreign_function` looks names up in. */
 import type { HostcallEnv } from "../hostcalls/env.ts";
 import { compressionFunctions } from "./compression.ts";
+import { expressionFunctions } from "./expressions.ts";
 import { routeFunctions } from "./route.ts";
 import type { ForeignFamily, ForeignFunction } from "./types.ts";
 
 /** One row for each family; two families never share a name. */
-const FAMILIES: readonly ForeignFamily[] = [routeFunctions, compressionFunctions];
+const FAMILIES: readonly ForeignFamily[] = [
+  routeFunctions,
+  compressionFunctions,
+  expressionFunctions,
+];
 
 /** The functions of one VM by name. */
 export function createForeignFunctions(env: HostcallEnv): ReadonlyMap<string, ForeignFunction> {

@@ -2,13 +2,20 @@
 import { STATUS } from "../../abi/enums.ts";
 import type { GroupHostcalls } from "../../abi/hostcall-types.ts";
 import type { PropertyValue } from "../../config/types.ts";
+import type { GuestContext } from "../contexts.ts";
 import { listenerProperty, pluginProperty } from "../plugin-properties.ts";
 import { byteText, PathCache, serializeProperty, splitPath } from "../property-codec.ts";
+import type { RootContext } from "../root-context.ts";
 import type { HostcallEnv } from "./env.ts";
 
-/** undefined = NotFound; null = not serialisable. */
-function lookUp(env: HostcallEnv, path: readonly string[]): PropertyValue | null | undefined {
-  const { root, stream } = env.call;
+/** The property as `context` sees it. undefined = NotFound; null = not serialisable. */
+export function lookUpProperty(
+  env: HostcallEnv,
+  context: (Pick<GuestContext, "stream"> & { readonly root: RootContext | null }) | null,
+  path: readonly string[],
+): PropertyValue | null | undefined {
+  const root = context === null ? null : context.root;
+  const stream = context === null ? null : context.stream;
   const name = path[0] ?? "";
   if (name === "") return null;
   if (path.length === 1) {
@@ -28,7 +35,7 @@ export function propertyHostcalls(env: HostcallEnv): GroupHostcalls<"properties"
     proxy_get_property: (pathPtr, pathLen, ptrPtr, lenPtr) => {
       const path = memory.readLatin1(pathPtr, pathLen);
       if (path === null) return STATUS.invalidMemoryAccess;
-      const value = lookUp(env, paths.split(path));
+      const value = lookUpProperty(env, call, paths.split(path));
       if (value === undefined) return STATUS.notFound;
       if (value === null) return STATUS.serializationFailure;
       if (typeof value === "string") return results.text(byteText(value), ptrPtr, lenPtr);
