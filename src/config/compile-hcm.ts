@@ -6,7 +6,10 @@ import type {
   HttpConnectionManager,
   HttpFilter,
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
-import { HttpConnectionManager_ServerHeaderTransformation as ServerHeader } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import {
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
+  HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
+} from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { compileAccessLogs } from "./compile-access-log.ts";
 import { compileRoutes } from "./compile-routes.ts";
 import type { ListenerOfPlugin } from "./compile-wasm.ts";
@@ -28,6 +31,15 @@ const SERVER_HEADER: Readonly<Record<number, HttpConnectionManagerConfig["server
   [ServerHeader.OVERWRITE]: "overwrite",
   [ServerHeader.APPEND_IF_ABSENT]: "appendIfAbsent",
   [ServerHeader.PASS_THROUGH]: "passThrough",
+};
+
+/** Envoy's own default keeps them, unless a runtime key says otherwise. */
+const ESCAPED_SLASHES: Readonly<Record<number, HttpConnectionManagerConfig["escapedSlashes"]>> = {
+  [EscapedSlashes.IMPLEMENTATION_SPECIFIC_DEFAULT]: "keep",
+  [EscapedSlashes.KEEP_UNCHANGED]: "keep",
+  [EscapedSlashes.REJECT_REQUEST]: "reject",
+  [EscapedSlashes.UNESCAPE_AND_REDIRECT]: "redirect",
+  [EscapedSlashes.UNESCAPE_AND_FORWARD]: "unescape",
 };
 
 /** `place` is that of the typed_config. Null after a problem. */
@@ -67,11 +79,13 @@ export function compileHcm(
     maxRequestHeadersBytes: (message.maxRequestHeadersKb ?? LIMITS.requestHeadKibDefault) * 1024,
     maxHeadersCount: common?.maxHeadersCount ?? LIMITS.headersCountDefault,
     accept10: message.httpProtocolOptions?.acceptHttp10 ?? false,
+    defaultHost10: wireText(message.httpProtocolOptions?.defaultHostForHttp10 ?? ""),
     httpFilters,
     accessLogs,
     routes,
     normalizePath: message.normalizePath ?? false,
     mergeSlashes: message.mergeSlashes,
+    escapedSlashes: ESCAPED_SLASHES[message.pathWithEscapedSlashesAction] ?? "keep",
     via: wireText(message.via),
   };
 }

@@ -65,7 +65,10 @@ function checkDomains(host: VirtualHost, seen: Map<string, string>, place: Place
 
 function compileHost(message: VirtualHost, limits: RouteLimits, place: Place): VirtualHostConfig {
   const at = place.child("routes");
-  const routes = message.routes.map((route, i) => compileRoute(route, limits, at.item(i)));
+  const bufferBytes = message.perRequestBufferLimitBytes ?? -1;
+  const routes = message.routes.map((route, i) =>
+    compileRoute(route, { ...limits, bufferBytes }, at.item(i)),
+  );
   const retry = message.retryPolicy;
   return {
     name: message.name,
@@ -78,7 +81,12 @@ function compileHost(message: VirtualHost, limits: RouteLimits, place: Place): V
   };
 }
 
-function compileRoute(message: Route, limits: RouteLimits, place: Place): RouteConfig | null {
+interface HostLimits extends RouteLimits {
+  /** `per_request_buffer_limit_bytes` of the virtual host, or -1. */
+  readonly bufferBytes: number;
+}
+
+function compileRoute(message: Route, limits: HostLimits, place: Place): RouteConfig | null {
   const headers = compileHeaders(message, place);
   const action = compileAction(message, limits, place);
   const match =
@@ -90,6 +98,6 @@ function compileRoute(message: Route, limits: RouteLimits, place: Place): RouteC
     action,
     headers,
     metadata: propertyOrNull(message.metadata),
-    perRequestBufferBytes: message.perRequestBufferLimitBytes ?? -1,
+    perRequestBufferBytes: message.perRequestBufferLimitBytes ?? limits.bufferBytes,
   };
 }

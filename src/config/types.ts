@@ -5,9 +5,29 @@
  * Durations are milliseconds, sizes bytes; 0 means "disabled" only where it is said.
  */
 
-import type { AccessLogConfig, Format } from "./format-types.ts";
+import type { AccessLogConfig } from "./format-types.ts";
+import type { RouteTableConfig, StringMatchConfig } from "./route-types.ts";
 
 export type { AccessLogConfig, Format, FormatToken, JsonFormat } from "./format-types.ts";
+export type {
+  DirectResponseConfig,
+  ForwardActionConfig,
+  HeaderMatchConfig,
+  HeaderMutation,
+  HeaderMutations,
+  QueryMatchConfig,
+  RedirectActionConfig,
+  RetryOn,
+  RetryPolicyConfig,
+  RouteActionConfig,
+  RouteConfig,
+  RouteMatchConfig,
+  RouteTableConfig,
+  StringMatchConfig,
+  VirtualHostConfig,
+  WeightedClusterConfig,
+} from "./route-types.ts";
+export { RETRY_ON } from "./route-types.ts";
 
 /** A value of the attribute tree (ABI 3.3): what properties serialise. */
 export type PropertyValue =
@@ -140,11 +160,15 @@ export interface HttpConnectionManagerConfig {
   readonly maxRequestHeadersBytes: number;
   readonly maxHeadersCount: number;
   readonly accept10: boolean;
+  /** Host of HTTP/1.0 requests that name none; "" = they are refused. */
+  readonly defaultHost10: string;
   readonly httpFilters: readonly HttpFilterConfig[];
   readonly accessLogs: readonly AccessLogConfig[];
   readonly routes: RouteTableConfig;
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;
+  /** What happens to paths with `%2F` or `%5C`. */
+  readonly escapedSlashes: "keep" | "reject" | "redirect" | "unescape";
   readonly via: string;
 }
 
@@ -189,144 +213,6 @@ export interface VmConfig {
   readonly codeSha256: string;
   readonly configuration: Uint8Array;
   readonly environment: readonly (readonly [string, string])[];
-}
-
-export interface RouteTableConfig {
-  readonly name: string;
-  readonly virtualHosts: readonly VirtualHostConfig[];
-  readonly headers: HeaderMutations;
-  readonly ignorePortInHost: boolean;
-}
-
-export interface VirtualHostConfig {
-  readonly name: string;
-  /** Lower-case: exact names, `*.suffix`, `prefix.*`, `*`. */
-  readonly domains: readonly string[];
-  readonly routes: readonly RouteConfig[];
-  readonly headers: HeaderMutations;
-  readonly requireTls: "none" | "externalOnly" | "all";
-  readonly retryPolicy: RetryPolicyConfig | null;
-  readonly metadata: PropertyMessage | null;
-}
-
-export interface HeaderMutations {
-  readonly requestAdd: readonly HeaderMutation[];
-  readonly requestRemove: readonly string[];
-  readonly responseAdd: readonly HeaderMutation[];
-  readonly responseRemove: readonly string[];
-}
-export interface HeaderMutation {
-  readonly name: string;
-  readonly value: Format;
-  readonly action: "append" | "addIfAbsent" | "overwrite" | "overwriteIfExists";
-  readonly keepEmptyValue: boolean;
-}
-
-export interface RouteConfig {
-  readonly name: string;
-  readonly match: RouteMatchConfig;
-  readonly action: RouteActionConfig;
-  readonly headers: HeaderMutations;
-  readonly metadata: PropertyMessage | null;
-  /** Body buffer limit of this route, or -1. */
-  readonly perRequestBufferBytes: number;
-}
-
-export interface RouteMatchConfig {
-  readonly path:
-    | { readonly kind: "prefix"; readonly prefix: string }
-    | { readonly kind: "path"; readonly path: string }
-    | { readonly kind: "pathSeparatedPrefix"; readonly prefix: string }
-    | { readonly kind: "regex"; readonly regex: string };
-  readonly caseSensitive: boolean;
-  readonly headers: readonly HeaderMatchConfig[];
-  readonly queryParameters: readonly QueryMatchConfig[];
-}
-
-export type StringMatchConfig =
-  | {
-      readonly kind: "exact" | "prefix" | "suffix" | "contains";
-      readonly value: string;
-      readonly ignoreCase: boolean;
-    }
-  | { readonly kind: "regex"; readonly regex: string };
-export interface HeaderMatchConfig {
-  readonly name: string;
-  readonly match:
-    | { readonly kind: "string"; readonly string: StringMatchConfig }
-    | { readonly kind: "range"; readonly start: number; readonly end: number }
-    | { readonly kind: "present"; readonly present: boolean };
-  readonly invert: boolean;
-  readonly treatMissingAsEmpty: boolean;
-}
-export interface QueryMatchConfig {
-  readonly name: string;
-  /** null = present. */
-  readonly match: StringMatchConfig | null;
-}
-
-export type RouteActionConfig = ForwardActionConfig | RedirectActionConfig | DirectResponseConfig;
-export interface ForwardActionConfig {
-  readonly kind: "route";
-  /** One entry with weight 1 for a plain `cluster`. */
-  readonly clusters: readonly WeightedClusterConfig[];
-  readonly totalWeight: number;
-  readonly prefixRewrite: string | null;
-  readonly regexRewrite: { readonly regex: string; readonly substitution: string } | null;
-  readonly hostRewriteLiteral: string | null;
-  /** 0 = none. Envoy's default 15 s is filled in. */
-  readonly timeoutMs: number;
-  /** -1 = the connection manager's stream_idle_timeout; 0 = none. */
-  readonly idleTimeoutMs: number;
-  readonly retryPolicy: RetryPolicyConfig | null;
-  /** Status when the cluster is unknown. */
-  readonly clusterNotFoundStatus: number;
-}
-export interface WeightedClusterConfig {
-  readonly cluster: string;
-  readonly weight: number;
-  readonly headers: HeaderMutations;
-}
-export interface RedirectActionConfig {
-  readonly kind: "redirect";
-  readonly status: number;
-  readonly scheme: string | null;
-  readonly host: string | null;
-  readonly port: number | null;
-  readonly path: string | null;
-  readonly prefixRewrite: string | null;
-  readonly regexRewrite: { readonly regex: string; readonly substitution: string } | null;
-  readonly stripQuery: boolean;
-}
-export interface DirectResponseConfig {
-  readonly kind: "directResponse";
-  readonly status: number;
-  readonly body: Uint8Array;
-}
-
-/** Words of Envoy's `retry_on`. */
-export const RETRY_ON = [
-  "5xx",
-  "gateway-error",
-  "reset",
-  "reset-before-request",
-  "connect-failure",
-  "retriable-4xx",
-  "refused-stream",
-  "retriable-status-codes",
-  "retriable-headers",
-  "envoy-ratelimited",
-] as const;
-export type RetryOn = (typeof RETRY_ON)[number];
-
-export interface RetryPolicyConfig {
-  readonly on: readonly RetryOn[];
-  readonly retryCount: number;
-  /** 0 = none. */
-  readonly perTryTimeoutMs: number;
-  readonly retriableStatusCodes: readonly number[];
-  readonly backoffBaseMs: number;
-  readonly backoffMaxMs: number;
 }
 
 export interface ClusterConfig {

@@ -85,6 +85,13 @@ export function compileRegex(source: string): Regex | { readonly error: string }
   }
 }
 
+/** A regex that was checked when the configuration was read. Throws on any other. */
+export function checkedRegex(source: string): Regex {
+  const regex = compileRegex(source);
+  if ("error" in regex) throw new Error(`regex ${source}: ${regex.error}`);
+  return regex;
+}
+
 function parseSubstitution(substitution: string): Piece[] {
   const pieces: Piece[] = [];
   let text = "";

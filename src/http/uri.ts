@@ -64,22 +64,33 @@ export function mergeSlashes(target: string): string {
 }
 
 const UNRESERVED = /^[A-Za-z0-9\-._~]$/;
+/** Printable characters that the normal form escapes. Source: WHATWG URL, path encode set. */
+const ESCAPED = /["<>^`{|}]/g;
 
 /**
- * `:path` normalised by RFC 3986 section 6: escapes of unreserved characters decoded, other escapes
- * in upper case, dot segments removed, backslashes turned into slashes; the query stays. Returns
- * null
- * when an escape is malformed or stands for NUL. Source: Envoy `normalize_path`.
+ * `:path` normalised: escapes of unreserved characters decoded, other escapes left as they are,
+ * even malformed ones, dot segments removed, backslashes turned into slashes; the query stays.
+ * Returns null when an escape stands for NUL. Source: Envoy `normalize_path`, tried with 1.40.
  */
 export function normalizePath(target: string): string | null {
   const path = pathOf(target);
   if (path.charCodeAt(0) !== 0x2f) return target;
-  if (/%(?![0-9A-Fa-f]{2})|%00/.test(path)) return null;
-  const decoded = path.replaceAll("\\", "/").replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
-    const char = String.fromCharCode(Number.parseInt(triplet.substring(1), 16));
-    return UNRESERVED.test(char) ? char : triplet.toUpperCase();
-  });
+  if (path.includes("%00")) return null;
+  const decoded = path
+    .replaceAll("\\", "/")
+    .replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
+      const char = String.fromCharCode(Number.parseInt(triplet.substring(1), 16));
+      return UNRESERVED.test(char) ? char : triplet;
+    })
+    .replace(ESCAPED, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
   return removeDotSegments(decoded) + target.substring(path.length);
+}
+
+/** `:path` with `%2F` and `%5C` decoded before the query; the same text when there is none. */
+export function unescapeSlashes(target: string): string {
+  const path = pathOf(target);
+  const plain = path.replace(/%2f/gi, "/").replace(/%5c/gi, "\\");
+  return plain === path ? target : plain + target.substring(path.length);
 }
 
 /** Source: RFC 3986 section 5.2.4. */

@@ -7,8 +7,8 @@ import type {
   RouteConfig,
   RouteMatchConfig,
 } from "../config/types.ts";
-import type { Regex } from "../http/regex.ts";
-import { checkedRegex, pathOnly } from "./route-table.ts";
+import { checkedRegex, type Regex } from "../http/regex.ts";
+import { pathOnly, TLS_REDIRECT } from "./route-table.ts";
 import type { StreamInfo } from "./stream-info.ts";
 
 /** Compiled once per source text; the texts come from the configuration, so the map is bounded. */
@@ -56,6 +56,7 @@ export function redirectLocation(
   const headers = info.requestHeaders;
   const path = headers?.get(":path") ?? "/";
   const authority = headers?.get(":authority") ?? "";
+  if (action === TLS_REDIRECT) return `https://${authority}${path}`;
   const before = headers?.get("x-forwarded-proto") ?? "http";
   const scheme = action.scheme ?? before;
   return `${scheme}://${hostOf(action, authority, scheme, before)}${pathOf(action, route, path)}`;

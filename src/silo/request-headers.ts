@@ -9,18 +9,23 @@ import type { HttpConnectionManagerConfig } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { StreamInfo } from "./stream-info.ts";
 
-/** Envoy strips these from requests of clients it does not trust. */
-const EDGE_ONLY = [
+/** Envoy strips these where it faces clients itself (`use_remote_address`)... */
+const EDGE_ONLY = new Set([
   "x-envoy-decorator-operation",
   "x-envoy-downstream-service-cluster",
   "x-envoy-downstream-service-node",
-  "x-envoy-expected-rq-timeout-ms",
   "x-envoy-external-address",
+  "x-envoy-original-host",
+  "x-envoy-original-path",
+]);
+/** ... and these from every request that does not come from inside. */
+const INTERNAL_ONLY = new Set([
+  "x-envoy-expected-rq-timeout-ms",
   "x-envoy-force-trace",
   "x-envoy-hedge-on-per-try-timeout",
+  "x-envoy-internal",
   "x-envoy-ip-tags",
   "x-envoy-max-retries",
-  "x-envoy-original-path",
   "x-envoy-original-url",
   "x-envoy-retriable-header-names",
   "x-envoy-retriable-status-codes",
@@ -30,7 +35,16 @@ const EDGE_ONLY = [
   "x-envoy-upstream-rq-per-try-timeout-ms",
   "x-envoy-upstream-rq-timeout-alt-response",
   "x-envoy-upstream-rq-timeout-ms",
-];
+]);
+
+/** One pass over the names: most requests have none of these. */
+function removeUntrusted(headers: HeaderMap, edge: boolean): void {
+  for (let i = headers.count - 1; i >= 0; i--) {
+    const name = headers.nameAt(i);
+    if (!name.startsWith("x-envoy-")) continue;
+    if (INTERNAL_ONLY.has(name) || (edge && EDGE_ONLY.has(name))) headers.removeAt(i);
+  }
+}
 
 /** Fields of one hop (RFC 9110 section 7.6.1), and what `connection` names besides. */
 function removeHopByHop(headers: HeaderMap): void {
@@ -63,6 +77,7 @@ function setForwarded(
   const peer = info.connection.remoteIp;
   const scheme = info.connection.tls === null ? "http" : "https";
   const before = headers.get("x-forwarded-for");
+  removeUntrusted(headers, hcm.useRemoteAddress);
   if (hcm.useRemoteAddress) {
     if (hcm.xffNumTrustedHops > 0 && before !== null) {
       info.remoteIp = trustedClient(before, hcm.xffNumTrustedHops - 1) ?? peer;
@@ -71,7 +86,6 @@ function setForwarded(
       headers.set("x-forwarded-for", before === null || before === "" ? peer : `${before},${peer}`);
     }
     if (hcm.xffNumTrustedHops === 0) headers.set("x-forwarded-proto", scheme);
-    for (const name of EDGE_ONLY) headers.remove(name);
     headers.set("x-envoy-external-address", info.remoteIp);
   } else if (before !== null) {
     info.remoteIp = trustedClient(before, hcm.xffNumTrustedHops) ?? peer;

@@ -5,15 +5,15 @@
  */
 
 import type {
-  HeaderMatchConfig,
-  QueryMatchConfig,
+  RedirectActionConfig,
   RouteConfig,
   RouteTableConfig,
-  StringMatchConfig,
   VirtualHostConfig,
 } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
-import { compileRegex, type Regex } from "../http/regex.ts";
+import { HeaderMatcher, matchesAll } from "../http/header-matcher.ts";
+import { checkedRegex, type Regex } from "../http/regex.ts";
+import { StringMatcher } from "../http/string-matcher.ts";
 
 export interface RouteMatch {
   readonly virtualHost: VirtualHostConfig;
@@ -23,32 +23,38 @@ export interface RouteMatch {
 interface CompiledRoute {
   readonly match: RouteMatch;
   readonly regex: Regex | null;
-  readonly headers: readonly CompiledHeader[];
+  readonly headers: readonly HeaderMatcher[];
   readonly query: readonly CompiledQuery[];
 }
-interface CompiledHeader {
-  readonly config: HeaderMatchConfig;
-  readonly regex: Regex | null;
-}
 interface CompiledQuery {
-  readonly config: QueryMatchConfig;
-  readonly regex: Regex | null;
+  readonly name: string;
+  /** null = any value. */
+  readonly value: StringMatcher | null;
 }
 interface CompiledHost {
   readonly config: VirtualHostConfig;
   readonly routes: readonly CompiledRoute[];
+  /** What requests without TLS get, or null where they are served. */
+  readonly tlsRedirect: RouteMatch | null;
 }
 interface WildcardHost {
   readonly text: string;
   readonly host: CompiledHost;
 }
 
-/** A regex that the configuration has already checked. */
-export function checkedRegex(source: string): Regex {
-  const regex = compileRegex(source);
-  if ("error" in regex) throw new Error(`regex ${source}: ${regex.error}`);
-  return regex;
-}
+const NO_HEADERS = { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] };
+/** The action of `require_tls`: the same address under https. */
+export const TLS_REDIRECT: RedirectActionConfig = {
+  kind: "redirect",
+  status: 301,
+  scheme: "https",
+  host: null,
+  port: null,
+  path: null,
+  prefixRewrite: null,
+  regexRewrite: null,
+  stripQuery: false,
+};
 
 export class RouteTable {
   readonly config: RouteTableConfig;
@@ -60,7 +66,8 @@ export class RouteTable {
   constructor(config: RouteTableConfig) {
     this.config = config;
     for (const host of config.virtualHosts) {
-      const compiled = { config: host, routes: host.routes.map((r) => compileRoute(host, r)) };
+      const routes = host.routes.map((route) => compileRoute(host, route));
+      const compiled = { config: host, routes, tlsRedirect: tlsRedirectOf(host) };
       for (const domain of host.domains) this.#addDomain(domain, compiled);
     }
     // The longest wildcard wins.
@@ -84,6 +91,7 @@ export class RouteTable {
     if (path === null) return null;
     const host = this.#hostOf(headers.get(":authority") ?? "");
     if (host === null) return null;
+    if (host.tlsRedirect !== null && needsTls(host.config, headers)) return host.tlsRedirect;
     for (const route of host.routes) if (matches(route, path, headers)) return route.match;
     return null;
   }
@@ -112,8 +120,23 @@ function withoutPort(authority: string): string {
   return authority.slice(0, colon);
 }
 
-function regexOf(match: StringMatchConfig | null): Regex | null {
-  return match !== null && match.kind === "regex" ? checkedRegex(match.regex) : null;
+function tlsRedirectOf(host: VirtualHostConfig): RouteMatch | null {
+  const [route] = host.routes;
+  if (host.requireTls === "none" || route === undefined) return null;
+  const redirect = {
+    ...route,
+    name: "",
+    action: TLS_REDIRECT,
+    headers: NO_HEADERS,
+    metadata: null,
+  };
+  return { virtualHost: host, route: redirect };
+}
+
+/** Envoy asks the scheme that the client used; requests from inside may be exempt. */
+function needsTls(host: VirtualHostConfig, headers: HeaderMap): boolean {
+  if (headers.get("x-forwarded-proto") === "https") return false;
+  return host.requireTls === "all" || headers.get("x-envoy-internal") !== "true";
 }
 
 function compileRoute(virtualHost: VirtualHostConfig, route: RouteConfig): CompiledRoute {
@@ -121,17 +144,17 @@ function compileRoute(virtualHost: VirtualHostConfig, route: RouteConfig): Compi
   return {
     match: { virtualHost, route },
     regex: match.path.kind === "regex" ? checkedRegex(match.path.regex) : null,
-    headers: match.headers.map((config) => ({
-      config,
-      regex: config.match.kind === "string" ? regexOf(config.match.string) : null,
+    headers: match.headers.map((rule) => new HeaderMatcher(rule)),
+    query: match.queryParameters.map((config) => ({
+      name: config.name,
+      value: config.match === null ? null : new StringMatcher(config.match),
     })),
-    query: match.queryParameters.map((config) => ({ config, regex: regexOf(config.match) })),
   };
 }
 
 function matches(route: CompiledRoute, path: string, headers: HeaderMap): boolean {
   if (!matchesPath(route, path)) return false;
-  for (const header of route.headers) if (!matchesHeader(header, headers)) return false;
+  if (!matchesAll(route.headers, headers)) return false;
   for (const query of route.query) if (!matchesQuery(query, path)) return false;
   return true;
 }
@@ -165,49 +188,9 @@ function equalText(a: string, b: string, caseSensitive: boolean): boolean {
   return caseSensitive ? a === b : a.toLowerCase() === b.toLowerCase();
 }
 
-function matchesString(match: StringMatchConfig, regex: Regex | null, value: string): boolean {
-  if (match.kind === "regex") return regex?.matchesFull(value) ?? false;
-  const text = match.ignoreCase ? value.toLowerCase() : value;
-  const wanted = match.ignoreCase ? match.value.toLowerCase() : match.value;
-  switch (match.kind) {
-    case "exact":
-      return text === wanted;
-    case "prefix":
-      return text.startsWith(wanted);
-    case "suffix":
-      return text.endsWith(wanted);
-    default:
-      return text.includes(wanted);
-  }
-}
-
-function matchesHeader({ config, regex }: CompiledHeader, headers: HeaderMap): boolean {
-  const present = headers.getJoined(config.name);
-  const { match } = config;
-  if (match.kind === "present") return (present !== null) === (match.present !== config.invert);
-  const value = present ?? (config.treatMissingAsEmpty ? "" : null);
-  // A missing header matches neither a rule nor its inversion, as in Envoy.
-  if (value === null) return false;
-  if (match.kind === "string") return matchesString(match.string, regex, value) !== config.invert;
-  const number = integerOf(value);
-  return (number >= match.start && number < match.end) !== config.invert;
-}
-
-/** The value of a decimal integer with an optional minus sign; NaN for anything else. */
-function integerOf(text: string): number {
-  const start = text.startsWith("-") ? 1 : 0;
-  if (text.length === start) return Number.NaN;
-  for (let i = start; i < text.length; i++) {
-    const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return Number.NaN;
-  }
-  return Number(text);
-}
-
-function matchesQuery({ config, regex }: CompiledQuery, path: string): boolean {
-  const value = queryValue(path, config.name);
-  if (value === null) return false;
-  return config.match === null || matchesString(config.match, regex, value);
+function matchesQuery(query: CompiledQuery, path: string): boolean {
+  const value = queryValue(path, query.name);
+  return value !== null && (query.value === null || query.value.matches(value));
 }
 
 /** The first value of `name` in the query of `path`; null when absent. */

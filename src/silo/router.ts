@@ -3,14 +3,10 @@
  * cluster) endpoint, forwards, retries, times out, and brings the response back to the stream.
  * One per stream. @hot per-request
  */
-import type {
-  ForwardActionConfig,
-  RetryPolicyConfig,
-  WeightedClusterConfig,
-} from "../config/types.ts";
+import type { ForwardActionConfig, WeightedClusterConfig } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { BodyChunk } from "../shm/body-chunk.ts";
-import { backoffMs, shouldRetryOnHeaders, shouldRetryOnReset } from "../upstream/retry.ts";
+import { backoffMs } from "../upstream/retry.ts";
 import type {
   Cluster,
   UpstreamConnectionInfo,
@@ -18,11 +14,11 @@ import type {
   UpstreamRequest,
   UpstreamResetReason,
 } from "../upstream/types.ts";
-import { BodyBuffer } from "./body-buffer.ts";
 import { finishRequestHeaders, finishResponseHeaders, pickWeighted } from "./forward-headers.ts";
 import { emptyReply, errorReply } from "./local-reply.ts";
 import { redirectLocation } from "./path-rewrite.ts";
 import { RESET_ERRORS } from "./reset-errors.ts";
+import { RetryState } from "./retry-state.ts";
 import type { RouteMatch } from "./route-table.ts";
 import type { Stream } from "./stream.ts";
 import { Timeout, type TimeoutOwner } from "./timer-wheel.ts";
@@ -44,17 +40,14 @@ export class Router implements UpstreamEvents, TimeoutOwner {
   #chosen: WeightedClusterConfig | null = null;
   #cluster: Cluster | null = null;
   #upstream: UpstreamRequest | null = null;
-  #retry: RetryPolicyConfig | null = null;
-  #retriesLeft = 0;
+  #retry: RetryState | null = null;
+  /** Between two attempts: waiting for the backoff. */
   #retrying = false;
-  /** Body kept for a retry; null when no retry is possible any more. */
-  #kept: BodyBuffer | null = null;
   #headersOnly = false;
   #requestComplete = false;
   #forwarding = false;
   #over = false;
   #responsePauses = 0;
-  #tried: readonly string[] = NOTHING_TRIED;
   /** The present attempt has a connection. */
   #tryStarted = false;
   #pausedForUpstream = false;
@@ -128,15 +121,17 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#cluster = chosen === null ? null : manager.silo.clusters.get(chosen.cluster);
     if (chosen === null || this.#cluster === null) {
       manager.stats.no_cluster.inc();
-      stream.failWith("clusterNotFound");
+      stream.localReply({ ...errorReply("clusterNotFound"), status: action.clusterNotFoundStatus });
       return;
     }
     finishRequestHeaders({ match, action, chosen }, headers, stream);
     this.#forwarding = true;
     if (action.idleTimeoutMs >= 0) stream.setIdleTimeout(action.idleTimeoutMs);
-    this.#retry = action.retryPolicy ?? match.virtualHost.retryPolicy;
-    this.#retriesLeft = this.#retry?.retryCount ?? 0;
-    if (this.#retriesLeft > 0 && !this.#headersOnly) this.#kept = new BodyBuffer();
+    const policy = action.retryPolicy ?? match.virtualHost.retryPolicy;
+    if (policy !== null) {
+      const body = this.#headersOnly ? "headersOnly" : "mayFollow";
+      this.#retry = new RetryState(policy, body, this.#keptBytesMax());
+    }
     if (this.#requestComplete) this.#startRouteTimeout();
     this.#attempt();
   }
@@ -147,12 +142,14 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     const cluster = this.#cluster as Cluster;
     info.attemptCount++;
     this.#tryStarted = false;
-    this.#upstream = cluster.request(this, { triedAddresses: this.#tried });
+    this.#upstream = cluster.request(this, {
+      triedAddresses: this.#retry?.tried ?? NOTHING_TRIED,
+    });
     if (this.#upstream === null) {
       this.#failed(cluster.lastFailure, "");
       return;
     }
-    const perTry = this.#retry?.perTryTimeoutMs ?? 0;
+    const perTry = this.#retry?.policy.perTryTimeoutMs ?? 0;
     if (perTry > 0) manager.silo.wheel.set(this.#tryTimeout, perTry);
     info.firstUpstreamTxMs = manager.silo.clock.monotonicMs();
     for (let i = 0; i < this.#responsePauses; i++) this.#upstream.pauseResponse();
@@ -164,33 +161,23 @@ export class Router implements UpstreamEvents, TimeoutOwner {
   #resend(upstream: UpstreamRequest): void {
     if (this.#headersOnly) return;
     const trailers = this.#stream.info.requestTrailers;
-    const kept = this.#kept;
-    const copy = new BodyBuffer();
     const last = this.#requestComplete && trailers === null;
-    let sentEnd = false;
-    for (let chunk = kept?.shift() ?? null; chunk !== null; chunk = kept?.shift() ?? null) {
-      copy.append(chunk);
-      sentEnd = last && kept?.chunkCount === 0;
-      upstream.sendData(chunk, sentEnd);
-      chunk.release();
-    }
-    this.#kept = copy;
+    const sentEnd = this.#retry?.resend(upstream, last) ?? false;
     if (trailers !== null && this.#requestComplete) upstream.sendTrailers(trailers);
     else if (last && !sentEnd) upstream.sendData(this.#stream.manager.silo.emptyChunk, true);
   }
 
   data(chunk: BodyChunk, endStream: boolean): void {
     if (this.#over) return;
-    if (this.#kept !== null) {
-      this.#kept.append(chunk);
-      if (this.#kept.byteLength > this.#stream.manager.listener.perConnectionBufferBytes) {
-        // Too much to keep: this request cannot be sent again.
-        this.#dropKept();
-        this.#retriesLeft = 0;
-      }
-    }
+    this.#retry?.keep(chunk);
     if (endStream) this.#completed();
     if (!this.#retrying) this.#upstream?.sendData(chunk, endStream);
+  }
+
+  #keptBytesMax(): number {
+    const ofRoute = this.#match?.route.perRequestBufferBytes ?? -1;
+    const ofListener = this.#stream.manager.listener.perConnectionBufferBytes;
+    return ofRoute < 0 ? ofListener : Math.min(ofRoute, ofListener);
   }
 
   trailers(): void {
@@ -233,13 +220,12 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     info.firstUpstreamRxMs = manager.silo.clock.monotonicMs();
     cluster.stats.countResponse(status);
     manager.silo.wheel.cancel(this.#tryTimeout);
-    if (this.#retry !== null && shouldRetryOnHeaders(this.#retry, status, headers)) {
+    if (this.#retry?.wantsAfterHeaders(status, headers)) {
       if (this.#tryAgain()) return;
     } else if (this.#retrying || info.attemptCount > 1) {
       cluster.stats.handles.upstream_rq_retry_success.inc();
     }
-    this.#dropKept();
-    this.#retriesLeft = 0;
+    this.#retry?.giveUp();
     info.responseCodeDetails = "via_upstream";
     if (!manager.suppressEnvoyHeaders) {
       const started = Number.isNaN(info.requestEndMs) ? info.startMs : info.requestEndMs;
@@ -301,32 +287,18 @@ export class Router implements UpstreamEvents, TimeoutOwner {
   }
 
   #isRetriable(reason: UpstreamResetReason): boolean {
-    return this.#retry !== null && shouldRetryOnReset(this.#retry, reason, this.#tryStarted);
+    return this.#retry?.wantsAfterReset(reason, this.#tryStarted) ?? false;
   }
 
   #tryAgain(): boolean {
-    const cluster = this.#cluster as Cluster;
-    const { handles } = cluster.stats;
-    if (this.#retriesLeft === 0) {
-      handles.upstream_rq_retry_limit_exceeded.inc();
-      this.#stream.info.addFlag("URX");
-      return false;
-    }
-    if (!this.#headersOnly && this.#kept === null) return false;
-    if (!cluster.acquireRetry()) {
-      handles.upstream_rq_retry_overflow.inc();
-      return false;
-    }
-    this.#retriesLeft--;
-    handles.upstream_rq_retry.inc();
+    const retry = this.#retry;
+    const { info, manager } = this.#stream;
+    if (retry === null || !retry.take(this.#cluster as Cluster, info)) return false;
     this.#retrying = true;
-    const { silo } = this.#stream.manager;
-    const { endpoint } = this.#stream.info;
-    if (endpoint !== null) this.#tried = this.#tried.concat(endpoint.address);
     this.#upstream?.reset();
     this.#upstream = null;
-    const retry = this.#retry as RetryPolicyConfig;
-    silo.wheel.set(this.#backoff, backoffMs(retry, this.#stream.info.attemptCount, silo.random));
+    const { wheel, random } = manager.silo;
+    wheel.set(this.#backoff, backoffMs(retry.policy, info.attemptCount, random));
     return true;
   }
 
@@ -386,15 +358,10 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     }
     this.#upstream?.reset();
     this.#upstream = null;
-    this.#dropKept();
+    this.#retry?.giveUp();
   }
 
   destroy(): void {
     if (!this.#over) this.abandon();
-  }
-
-  #dropKept(): void {
-    this.#kept?.clear();
-    this.#kept = null;
   }
 }

@@ -6,6 +6,7 @@
 import type { ProxyErrorCode } from "../base/errors.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
+import { refusalCloses, refusalOf } from "./admission.ts";
 import type { BodyBuffer } from "./body-buffer.ts";
 import type { RequestDecoder, RequestMeta, ResponseEncoder } from "./downstream/types.ts";
 import {
@@ -31,7 +32,6 @@ import { StreamInfo } from "./stream-info.ts";
 import { nextStreamState, type StreamEvent, type StreamState } from "./stream-states.ts";
 import { Timeout, type TimeoutOwner } from "./timer-wheel.ts";
 
-const EMPTY = new Uint8Array(0);
 const IDLE = 0;
 const REQUEST_TIMEOUT = 1;
 
@@ -52,6 +52,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
   #pendingReply: LocalReplyParts | null = null;
   #replied = false;
   #responseSeen = false;
+  #closes = false;
 
   constructor(
     manager: HttpManager,
@@ -97,8 +98,10 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     info.requestHeadersBytes = headers.byteSize;
     this.#startTimers(endStream);
     if (endStream) this.#requestEnded();
-    if (this.#meta.upgrade !== null) {
-      this.failWith("upgradeRefused");
+    const refusal = refusalOf(headers, this.#meta, manager.hcm);
+    if (refusal !== null) {
+      this.#closes = refusalCloses(refusal);
+      this.localReply(refusal);
       return;
     }
     prepareRequest(headers, info, manager.hcm);
@@ -251,8 +254,6 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     chunk.release();
   }
 
-  // --- ChainSink ----------------------------------------------------------------------------
-
   sinkHeaders(direction: Direction, endStream: boolean): void {
     if (direction === REQUEST) {
       this.#router.headers(endStream);
@@ -273,7 +274,8 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     if (!complete) manager.stats.downstream_rq_response_before_rq_complete.inc();
     manager.countResponse(status);
     this.#transition("responseHeaders");
-    this.#encoder.encodeHeaders(headers, endStream, !complete || manager.draining);
+    const closes = this.#closes || !complete || manager.draining;
+    this.#encoder.encodeHeaders(headers, endStream, closes);
     if (endStream) this.#finish("responseEnd");
   }
 
@@ -286,7 +288,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
 
   sinkData(direction: Direction, data: BodyBuffer, endStream: boolean): void {
     if (data.chunkCount === 0 && endStream) {
-      this.#sinkChunk(direction, BodyChunk.ofHeap(EMPTY), true);
+      this.#sinkChunk(direction, this.manager.silo.emptyChunk, true);
       return;
     }
     for (let chunk = data.shift(); chunk !== null; chunk = data.shift()) {

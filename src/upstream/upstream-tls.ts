@@ -3,9 +3,8 @@
  * certificate are compared. Handshake time only.
  */
 import { isIP } from "node:net";
-import { assert } from "../base/assert.ts";
 import type { StringMatchConfig, UpstreamTlsConfig } from "../config/types.ts";
-import { compileRegex, Regex } from "../http/regex.ts";
+import { StringMatcher } from "../http/string-matcher.ts";
 import { createTlsClientContext, type SanMatcher, type TlsClientOptions } from "../net/connect.ts";
 
 /** The words of `src/net` for those of the configuration; `any` stands for each of them. */
@@ -44,31 +43,16 @@ export function createUpstreamTls(
  * certificate's wildcard for one label (`*.a.test` for `b.a.test`).
  */
 export function createSanMatcher(): SanMatcher {
-  const regexes = new Map<StringMatchConfig, Regex>();
+  const matchers = new Map<StringMatchConfig, StringMatcher>();
   return (match, raw) => {
     const value = plainAddress(raw);
-    if (match.kind === "regex") {
-      let regex = regexes.get(match);
-      if (regex === undefined) {
-        const compiled = compileRegex(match.regex);
-        assert(compiled instanceof Regex, "regex was checked with the configuration");
-        regex = compiled;
-        regexes.set(match, regex);
-      }
-      return regex.matchesFull(value);
+    let matcher = matchers.get(match);
+    if (matcher === undefined) {
+      matcher = new StringMatcher(match);
+      matchers.set(match, matcher);
     }
-    const text = match.ignoreCase ? value.toLowerCase() : value;
-    const wanted = match.ignoreCase ? match.value.toLowerCase() : match.value;
-    switch (match.kind) {
-      case "exact":
-        return text === wanted || coversByWildcard(text, wanted);
-      case "prefix":
-        return text.startsWith(wanted);
-      case "suffix":
-        return text.endsWith(wanted);
-      case "contains":
-        return text.includes(wanted);
-    }
+    if (matcher.matches(value)) return true;
+    return match.kind === "exact" && coversByWildcard(value, match.value);
   };
 }
 

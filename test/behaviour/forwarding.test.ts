@@ -46,7 +46,7 @@ before(async () => {
     {match: {prefix: /none, headers: [{name: x-never, present_match: true}]}, route: {cluster: upstream}},
     {match: {prefix: /u}, route: {cluster: upstream}}]`;
   const yaml = bootstrap(
-    [listener({ routes })],
+    [listener({ routes, hcm: "http_protocol_options: {accept_http_10: true}" })],
     [cluster("upstream", upstream.port), cluster("dead", 1)],
   );
   proxy = await startProxy({ yaml });

@@ -36,7 +36,21 @@ before(async () => {
       listener({ name: "headers", routes, hcm: "request_headers_timeout: 0.1s" }),
       listener({ name: "request", routes, hcm: "request_timeout: 0.1s" }),
       listener({ name: "stream", routes, hcm: "stream_idle_timeout: 0.1s" }),
-      listener({ name: "idle", routes, hcm: "common_http_protocol_options: {idle_timeout: 0.1s}" }),
+      listener({
+        name: "idle",
+        routes,
+        hcm: "common_http_protocol_options: {idle_timeout: 0.1s}, drain_timeout: 0.1s",
+      }),
+      listener({
+        name: "old",
+        routes,
+        hcm: "common_http_protocol_options: {max_connection_duration: 0.1s}, drain_timeout: 60s",
+      }),
+      listener({
+        name: "dropped",
+        routes,
+        hcm: "common_http_protocol_options: {max_connection_duration: 0.1s}, drain_timeout: 0s",
+      }),
       listener({ name: "main", routes }),
     ],
     [
@@ -90,6 +104,17 @@ test("a connection without a request closes after idle_timeout, new or used", as
   assert.match(await used.untilClosed(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*first$/);
   used.close();
   assert.equal(await proxy.stat("http.idle.downstream_cx_idle_timeout"), 2);
+});
+
+test("an old connection is told to close by its next answer, and dropped after drain_timeout", async () => {
+  const old = await RawClient.open(proxy.port("old"));
+  while ((await proxy.stat("http.old.downstream_cx_max_duration_reached")) !== 1);
+  old.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  assert.match(await old.untilClosed(), /^HTTP\/1\.1 200 OK\r\n[\s\S]*\r\nconnection: close\r\n/);
+  old.close();
+  const dropped = await RawClient.open(proxy.port("dropped"));
+  assert.equal(await dropped.untilClosed(), "");
+  dropped.close();
 });
 
 test("an answer that is late is a 504 and counts at its endpoint", async () => {

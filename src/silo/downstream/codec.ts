@@ -17,6 +17,7 @@ import type { RequestDecoder, RequestMeta } from "./types.ts";
 const IDLE = 0;
 const HEADERS = 1;
 const LIFETIME = 2;
+const DRAIN = 3;
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const EMPTY = new Uint8Array(0);
 
@@ -32,6 +33,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   readonly #idle = new Timeout(this, IDLE);
   readonly #headers = new Timeout(this, HEADERS);
   readonly #lifetime = new Timeout(this, LIFETIME);
+  readonly #drain = new Timeout(this, DRAIN);
   #connection: Connection | null = null;
   #info: DownstreamInfo | null = null;
   #response: CodecResponse | null = null;
@@ -125,6 +127,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     silo.wheel.cancel(this.#idle);
     silo.wheel.cancel(this.#headers);
     silo.wheel.cancel(this.#lifetime);
+    silo.wheel.cancel(this.#drain);
     const stream = this.#stream;
     this.#stream = null;
     this.#closing = true;
@@ -206,7 +209,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     const last =
       hcm.maxRequestsPerConnection > 0 && this.#requestCount >= hcm.maxRequestsPerConnection;
     const response = this.#response as CodecResponse;
-    response.keepAlive = head.keepAlive && !last && upgrade === null;
+    response.keepAlive = head.keepAlive && !last && upgrade === null && !this.#drain.pending;
     response.headRequest = head.headers.get(":method") === "HEAD";
     if (body) {
       this.#connection?.expectBody();
@@ -330,11 +333,21 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     } else if (kind === IDLE) {
       if (this.busy) return;
       stats.downstream_cx_idle_timeout.inc();
-      this.close();
+      if (this.#requestCount === 0) this.close();
+      else this.#startDrain();
+    } else if (kind === LIFETIME) {
+      stats.downstream_cx_max_duration_reached.inc();
+      this.#startDrain();
     } else if (!this.busy) {
       this.close();
-    } else if (this.#response !== null) {
-      this.#response.keepAlive = false;
     }
+  }
+
+  /** From now on answers close the connection; `drain_timeout` later it closes without one. */
+  #startDrain(): void {
+    const { hcm, silo } = this.#manager;
+    if (this.#response !== null) this.#response.keepAlive = false;
+    if (hcm.drainTimeoutMs > 0) silo.wheel.set(this.#drain, hcm.drainTimeoutMs);
+    else if (!this.busy) this.close();
   }
 }

@@ -44,7 +44,10 @@ describe("listener and connection manager", () => {
         "drain_timeout: 4s",
         "delayed_close_timeout: 0s",
         "max_request_headers_kb: 8",
-        "http_protocol_options: {accept_http_10: true}",
+        "http_protocol_options: {accept_http_10: true, default_host_for_http_10: old}",
+        "normalize_path: true",
+        "merge_slashes: true",
+        "path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT",
         "common_http_protocol_options: {idle_timeout: 9s, max_connection_duration: 8s, max_headers_count: 7, max_requests_per_connection: 6}",
       ].join("\n"),
     });
@@ -61,7 +64,14 @@ describe("listener and connection manager", () => {
       [0, 1_001, 3_000],
     );
     assert.deepEqual([made.drainTimeoutMs, made.delayedCloseTimeoutMs], [4_000, 0]);
-    assert.deepEqual([made.maxRequestHeadersBytes, made.accept10], [8_192, true]);
+    assert.deepEqual(
+      [made.maxRequestHeadersBytes, made.accept10, made.defaultHost10],
+      [8_192, true, "old"],
+    );
+    assert.deepEqual(
+      [made.normalizePath, made.mergeSlashes, made.escapedSlashes],
+      [true, true, "redirect"],
+    );
     assert.deepEqual(
       [made.idleTimeoutMs, made.maxConnectionDurationMs, made.maxHeadersCount],
       [9_000, 8_000, 7],

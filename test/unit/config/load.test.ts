@@ -36,9 +36,11 @@ describe("defaults", () => {
       maxRequestHeadersBytes: 61_440,
       maxHeadersCount: 100,
       accept10: false,
+      defaultHost10: "",
       accessLogs: [],
       normalizePath: false,
       mergeSlashes: false,
+      escapedSlashes: "keep",
       via: "",
     });
   });

@@ -9,6 +9,7 @@ import {
   portOf,
   queryOf,
   queryParameters,
+  unescapeSlashes,
 } from "../../../src/http/uri.ts";
 
 test("an authority splits into host and port", () => {
@@ -52,21 +53,31 @@ test("slashes are merged in the path only", () => {
   assert.equal(mergeSlashes("/a/b?c"), "/a/b?c");
 });
 
-test("a path is normalised by RFC 3986, its query left alone", () => {
+test("a path is normalised as Envoy does it, its query left alone", () => {
   const rows: [string, string | null][] = [
     ["/a/./b/../c", "/a/c"],
     ["/../../a", "/a"],
     ["/a/..", "/"],
     ["/a/.", "/a/"],
-    ["/%7euser/%2fx?%7e", "/~user/%2Fx?%7e"],
+    ["/%7euser/%2fx%3F?%7e", "/~user/%2fx%3F?%7e"],
+    ["/..%2f../a", "/..%2f../a"],
+    ["/%2E%2E/..//z", "//z"],
+    ['/a"b|{}^`<>', "/a%22b%7C%7B%7D%5E%60%3C%3E"],
+    ["/a'b%27;c", "/a'b%27;c"],
     ["/a\\b\\..\\c", "/a/c"],
     ["/%2e%2e/a", "/a"],
     ["/a//b", "/a//b"],
     ["/", "/"],
     ["*", "*"],
-    ["/%zz", null],
-    ["/%4", null],
+    ["/%zz", "/%zz"],
+    ["/%4", "/%4"],
+    ["/a%5cb", "/a%5cb"],
     ["/a%00b", null],
   ];
   for (const [target, normal] of rows) assert.equal(normalizePath(target), normal, target);
+});
+
+test("escaped slashes are decoded in the path only", () => {
+  assert.equal(unescapeSlashes("/a%2fb%2F%5cc%5C?x=%2f"), "/a/b/\\c\\?x=%2f");
+  assert.equal(unescapeSlashes("/a%2e?x=%2f"), "/a%2e?x=%2f");
 });
