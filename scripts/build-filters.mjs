@@ -70,7 +70,7 @@ function buildRust() {
   // One flag per element: a path may hold a space.
   env.CARGO_ENCODED_RUSTFLAGS = flags.join("\x1f");
   run(rust.cargo, args, { cwd: folder, env });
-  for (const filter of ["add-header", "toolbox"]) {
+  for (const filter of ["add-header", "callouts", "toolbox"]) {
     const library = `${filter.replace("-", "_")}.wasm`;
     const built = join(folder, "target", RUST_TARGET, "release", library);
     publish(built, join(folder, filter, `${filter}.wasm`));

@@ -29,8 +29,8 @@ export const PROXY_ERRORS = {
   upstreamConnectFailure: row(
     503,
     "UF",
-    "upstream_reset_before_response_started{connection_failure}",
-    "upstream connect error or disconnect/reset before headers. reset reason: connection failure",
+    "upstream_reset_before_response_started{remote_connection_failure}",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
     "upstream",
   ),
   upstreamConnectTimeout: row(

@@ -38,6 +38,12 @@ export const LIMITS = {
   pluginMetricsCount: 10_000,
   /** Name of one metric. */
   metricNameBytes: 1_024,
+  /** Callouts that one plugin may have under way on one silo; more is refused and counted. */
+  calloutsCount: 20_000,
+  /** Body of the answer to a callout (Envoy: 32 MiB); a longer one ends the callout. */
+  calloutBodyBytes: 33_554_432,
+  /** A callout without a timeout of its own, which Envoy would keep for ever. */
+  calloutTimeoutMs: 3_600_000,
   /** Size of a .wasm file. */
   moduleBytes: 268_435_456,
   /** Size of a configuration file. */

@@ -157,6 +157,15 @@ export const WASM_PLUGIN_STATS = {
   vm_reload_failure: counter("VMs that could not be made anew"),
 } as const satisfies MetricRows;
 
+/** `granary.callouts.<row>`: requests that plugins make on their own. */
+export const CALLOUT_STATS = {
+  active: gauge("Callouts under way"),
+  http_total: counter("HTTP callouts started"),
+  cancelled: counter("Callouts given up because their plugin ended"),
+  refused: counter("Callouts refused because their plugin had as many as it may have"),
+  reply_too_large: counter("HTTP callouts ended because the answer's body was too large"),
+} as const satisfies MetricRows;
+
 export type HttpStats = HandlesOf<typeof HTTP_STATS>;
 export type ListenerStats = HandlesOf<typeof LISTENER_STATS>;
 export type ListenerHttpStats = HandlesOf<typeof LISTENER_HTTP_STATS>;
@@ -164,6 +173,7 @@ export type ServerStats = HandlesOf<typeof SERVER_STATS>;
 export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
+export type CalloutStats = HandlesOf<typeof CALLOUT_STATS>;
 export type WasmPluginStats = HandlesOf<typeof WASM_PLUGIN_STATS>;
 
 /** As Envoy names things inside a stat: a colon would end the name in statsd. */
@@ -209,6 +219,10 @@ export function wasmRuntimeStats(root: MetricScope, engine: string): WasmRuntime
 
 export function wasmPluginStats(root: MetricScope, pluginName: string): WasmPluginStats {
   return handlesOf(WASM_PLUGIN_STATS, root.scope(`wasm.${statNamePart(pluginName)}`));
+}
+
+export function calloutStats(root: MetricScope): CalloutStats {
+  return handlesOf(CALLOUT_STATS, root.scope("granary.callouts"));
 }
 
 /**

@@ -2,6 +2,7 @@
  * Help texts by family name, from the rows of the catalogue and of other parts (clusters).
  */
 import {
+  CALLOUT_STATS,
   CLUSTER_MANAGER_STATS,
   HTTP_STATS,
   LISTENER_HTTP_STATS,
@@ -27,6 +28,7 @@ const BUILT_IN: readonly HelpSource[] = [
   ["wasm.envoy.wasm.runtime.v8", WASM_RUNTIME_STATS],
   ["wasm.envoy.wasm.runtime.null", WASM_RUNTIME_STATS],
   ["wasm.x", WASM_PLUGIN_STATS],
+  ["granary.callouts", CALLOUT_STATS],
 ];
 
 /**

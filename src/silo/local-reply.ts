@@ -5,7 +5,6 @@
 import { PROXY_ERRORS, type ProxyErrorCode } from "../base/errors.ts";
 import { HeaderMap } from "../http/header-map.ts";
 import { statusText } from "../http/status-text.ts";
-import type { StreamInfo } from "./stream-info.ts";
 
 export interface LocalReplyParts {
   readonly status: number;
@@ -55,9 +54,12 @@ export interface LocalReplyMessage {
 }
 
 /** The message for `parts`; the body is empty where the request or the status forbids one. */
-export function buildLocalReply(parts: LocalReplyParts, info: StreamInfo): LocalReplyMessage {
+export function buildLocalReply(
+  parts: LocalReplyParts,
+  requestHeaders: HeaderMap | null,
+): LocalReplyMessage {
   const headers = new HeaderMap();
-  if (isGrpc(info.requestHeaders)) return grpcReply(parts, headers);
+  if (isGrpc(requestHeaders)) return grpcReply(parts, headers);
   headers.append(":status", String(parts.status));
   const bodyless = parts.status === 204 || parts.status === 304 || parts.status < 200;
   const body = bodyless ? EMPTY : parts.body;
@@ -67,7 +69,7 @@ export function buildLocalReply(parts: LocalReplyParts, info: StreamInfo): Local
   }
   addGiven(headers, parts.headers);
   if (!bodyless && !headers.has("content-length")) headers.append("content-length", "0");
-  const head = info.requestHeaders?.get(":method") === "HEAD";
+  const head = requestHeaders?.get(":method") === "HEAD";
   return { headers, body: head ? EMPTY : body };
 }
 

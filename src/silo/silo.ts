@@ -10,6 +10,7 @@ import { LIMITS } from "../base/limits.ts";
 import { Logger, setComponentLogLevel, setLogFormat, setLogLevel } from "../base/log.ts";
 import { loadNative } from "../base/native.ts";
 import { DateHeader } from "../http/date-header.ts";
+import { calloutStats } from "../metrics/catalogue.ts";
 import { PluginMetrics } from "../metrics/plugin-metrics.ts";
 import { SiloRecorder } from "../metrics/recorder.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
@@ -19,6 +20,7 @@ import { createClusterSet } from "../upstream/cluster-set.ts";
 import { systemDns } from "../upstream/dns.ts";
 import { createPluginHost } from "../vm/plugin-host.ts";
 import { AccessLogs } from "./access-log.ts";
+import { SiloCallouts } from "./callouts/silo-callouts.ts";
 import { SiloListener } from "./downstream/listener.ts";
 import type { DownstreamListener } from "./downstream/types.ts";
 import { UwsListener } from "./downstream/uws.ts";
@@ -63,6 +65,16 @@ function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
   const date = new DateHeader(clock);
   const random = Math.random;
   let connectionCount = 0;
+  const wheel = new TimerWheel(clock);
+  const clusters = createClusterSet({
+    clusters: boot.config.clusters,
+    metrics,
+    slab,
+    clock,
+    random,
+    dns: systemDns,
+  });
+  const stats = calloutStats(metrics);
   const plugins = createPluginHost({
     config: boot.config,
     modules: new Map(boot.modules.map(({ sha256, module }) => [sha256, module])),
@@ -70,21 +82,13 @@ function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
       metrics: new PluginMetrics(writer, others),
       log: wasmLog,
       timers: systemTimers(clock),
+      callouts: new SiloCallouts({ clock, wheel, clusters, stats }),
       rootProperties: new RootProperties(boot.config.node),
     },
   });
-  const dns = systemDns;
-  const clusters = createClusterSet({
-    clusters: boot.config.clusters,
-    metrics,
-    slab,
-    clock,
-    random,
-    dns,
-  });
   return {
     clock,
-    wheel: new TimerWheel(clock),
+    wheel,
     random,
     metrics,
     clusters,

@@ -231,7 +231,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
   }
 
   #reply(parts: LocalReplyParts): void {
-    const message = buildLocalReply(parts, this.info);
+    const message = buildLocalReply(parts, this.info.requestHeaders);
     const endStream = message.body.byteLength === 0;
     this.#router.abandon();
     this.info.responseCode = Number(message.headers.get(":status"));

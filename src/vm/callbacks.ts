@@ -13,11 +13,13 @@ import {
 } from "../abi/callback-table.ts";
 import { AssertionError, assert } from "../base/assert.ts";
 import { LIMITS } from "../base/limits.ts";
+import type { CalloutResult } from "./callout-result.ts";
 import type { GuestContext, HttpStreamContext } from "./contexts.ts";
 import { DIRECTION } from "./current-call.ts";
 import type { GuestFunction } from "./engine.ts";
 import { failedStatus, settleStreams } from "./failure.ts";
 import { convertStatus, stopStatus } from "./filter-status.ts";
+import type { RootContext } from "./root-context.ts";
 import { HEADERS_STATUS } from "./types.ts";
 import type { Vm } from "./vm.ts";
 
@@ -27,6 +29,8 @@ export interface GuestEntry {
   /** Null: not exported, or kept from the guest by the capability restriction. */
   readonly fn: GuestFunction | null;
   readonly result: ResultKind;
+  /** Wire parameters, the context id included. */
+  readonly arity: number;
   /** A {@link DIRECTION}. */
   readonly direction: number;
 }
@@ -35,11 +39,14 @@ export type GuestEntries = { readonly [N in CallbackName]: GuestEntry };
 /** Looks every callback up once. `find` gives null for what must not be called. */
 export function resolveEntries(find: (name: string) => GuestFunction | null): GuestEntries {
   const entries = CALLBACK_NAMES.map((name): [CallbackName, GuestEntry] => {
-    const { result, direction }: CallbackSpec = CALLBACKS[name];
-    return [name, { name, fn: find(name), result, direction: DIRECTION[direction] }];
+    const { result, arity, direction }: CallbackSpec = CALLBACKS[name];
+    return [name, { name, fn: find(name), result, arity, direction: DIRECTION[direction] }];
   });
   return Object.fromEntries(entries) as unknown as GuestEntries;
 }
+
+/** Only the callback of an HTTP callout has more parameters. */
+const WIRE_ARITY_USUAL = 3;
 
 /** Result of {@link enterGuest} when the VM failed during the call. */
 const TRAPPED = -1;
@@ -59,7 +66,10 @@ function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: numb
   vm.actions.callBegins();
   let result: unknown;
   try {
-    result = fn(context.id, a, b);
+    result =
+      entry.arity <= WIRE_ARITY_USUAL
+        ? fn(context.id, a, b)
+        : fn(context.id, a, b, call.callout?.bodySize ?? 0, call.callout?.trailerCount ?? 0);
   } catch (error) {
     if (error instanceof AssertionError) throw error;
     vm.fail(error);
@@ -80,14 +90,35 @@ function leaveGuest(vm: Vm): void {
 
 /** Calls a callback without a result; false when the VM failed. An absent one is fine. */
 export function notifyGuest(context: GuestContext, entry: GuestEntry, a: number): boolean {
+  return notifyGuestOf(context, entry, a, 0);
+}
+
+/** The same for callbacks with two more parameters. */
+function notifyGuestOf(context: GuestContext, entry: GuestEntry, a: number, b: number): boolean {
   const vm = context.root.vm;
   if (entry.fn === null) return true;
-  if (enterGuest(context, entry, a, 0) === TRAPPED) {
+  if (enterGuest(context, entry, a, b) === TRAPPED) {
     settleStreams(vm);
     return false;
   }
   leaveGuest(vm);
   return true;
+}
+
+/**
+ * Tells the guest about callout `id`: `result` is what its maps and buffers are until the callback
+ * has returned. False when the VM failed. Source: ABI 2.8.
+ */
+export function notifyCallout(
+  root: RootContext,
+  entry: GuestEntry,
+  id: number,
+  result: CalloutResult,
+): boolean {
+  root.vm.call.callout = result;
+  const alive = notifyGuestOf(root, entry, id, result.count);
+  root.vm.call.callout = null;
+  return alive;
 }
 
 /** Calls a callback that answers yes or no; null when the VM failed. An absent one says yes. */

@@ -35,6 +35,12 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       },
       level: () => GUEST_LOG_LEVEL.warn,
     },
+    callouts: {
+      hasCluster: (name) => config.clusters.some((cluster) => cluster.name === name),
+      // Started, as far as the guest can tell; it is gone before any answer could come.
+      httpCall: () => ({ cancel: () => undefined }),
+      refused: () => undefined,
+    },
     timers: {
       after: () => () => undefined,
       wallNs: () => systemClock.wallNs(),

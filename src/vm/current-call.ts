@@ -4,6 +4,7 @@
  * by each call.
  * @hot per-hostcall
  */
+import type { CalloutResult } from "./callout-result.ts";
 import type { GuestContext, HttpStreamContext } from "./contexts.ts";
 import type { RootContext } from "./root-context.ts";
 
@@ -29,6 +30,8 @@ export class CurrentCall {
   resumed = false;
   /** Whether buffer 7 is readable (ABI 4.5). */
   pluginConfigReadable = false;
+  /** What the callout brought whose callback is running; null in other callbacks. */
+  callout: CalloutResult | null = null;
 
   begin(context: GuestContext | null, callback: string, direction: number): void {
     this.active = true;
@@ -54,5 +57,6 @@ export class CurrentCall {
     this.context = null;
     this.root = null;
     this.stream = null;
+    this.callout = null;
   }
 }

@@ -3,6 +3,7 @@
  * (ABI 2.1). A call that traps takes back what it asked for.
  */
 import { assertNever } from "../base/assert.ts";
+import type { Callout, CalloutEvent } from "./callouts.ts";
 import type { HttpStreamContext } from "./contexts.ts";
 import type { LocalReply } from "./roles.ts";
 import type { RootContext } from "./root-context.ts";
@@ -13,6 +14,7 @@ type DeferredAction =
   | { readonly kind: "closeStream"; readonly stream: HttpStreamContext }
   | { readonly kind: "clearRouteCache"; readonly stream: HttpStreamContext }
   | { readonly kind: "localReply"; readonly stream: HttpStreamContext; readonly reply: LocalReply }
+  | { readonly kind: "callout"; readonly callout: Callout; readonly event: CalloutEvent }
   | { readonly kind: "deleteRoot"; readonly root: RootContext };
 
 export class DeferredActions {
@@ -53,6 +55,10 @@ export class DeferredActions {
 function runAction(action: DeferredAction): void {
   if (action.kind === "deleteRoot") {
     action.root.delete();
+    return;
+  }
+  if (action.kind === "callout") {
+    action.callout.root.vm.callouts.deliver(action.callout, action.event);
     return;
   }
   const stream = action.stream;

@@ -84,6 +84,48 @@ export interface LogHost {
   level(): number;
 }
 
+/** An HTTP request that a plugin makes on its own (ABI 3.10). */
+export interface HttpCallRequest {
+  /** Name of the upstream. */
+  readonly cluster: string;
+  /** Pseudo-headers included; no hop-by-hop headers. */
+  readonly headers: HeaderMap;
+  readonly body: Uint8Array;
+  /** Null: none. */
+  readonly trailers: HeaderMap | null;
+  /** Milliseconds; 0 = the host's own limit. */
+  readonly timeoutMs: number;
+}
+
+/** The answer to a callout, real or made up by the proxy (ABI 3.10: 504, 503). */
+export interface HttpCallReply {
+  readonly headers: HeaderMap;
+  readonly body: Uint8Array;
+  readonly trailers: HeaderMap | null;
+}
+
+/** Exactly one of these is called, never from inside {@link CalloutHost.httpCall}. */
+export interface HttpCallEvents {
+  onHttpReply(reply: HttpCallReply): void;
+  /** Reset after the response had begun, or a response that is too large: nothing to show. */
+  onHttpFailure(): void;
+}
+
+/** A callout that is under way. */
+export interface StartedCallout {
+  /** Gives it up: no event comes any more. */
+  cancel(): void;
+}
+
+/** Requests of plugins to upstreams. */
+export interface CalloutHost {
+  hasCluster(name: string): boolean;
+  /** Null: it could not be started (no endpoint, circuit breaker). */
+  httpCall(request: HttpCallRequest, events: HttpCallEvents): StartedCallout | null;
+  /** A plugin has as many callouts as it may have: one more was refused. */
+  refused(): void;
+}
+
 /** Timers of root contexts. */
 export interface TimerHost {
   /** Calls `run` once after `delayMs`; returns the cancel function. */
@@ -107,6 +149,7 @@ export interface ThreadRoles {
   readonly metrics: MetricHost;
   readonly log: LogHost;
   readonly timers: TimerHost;
+  readonly callouts: CalloutHost;
   /** Attributes that need no stream: `xds.node`, `node`, `listener_direction`... */
   readonly rootProperties: PropertyHost;
 }

@@ -23,6 +23,11 @@ export class RootContext implements GuestContext {
   readonly stream = null;
   /** What its log lines start with. */
   readonly logPrefix: string;
+  /** Callouts under way. */
+  calloutCount = 0;
+  /** What proxy_get_status tells: how the last callout that failed did. */
+  statusCode = 0;
+  statusMessage = "";
   #phase: RootPhase = "starting";
   #tickMs = 0;
   #cancelTick: (() => void) | null = null;
@@ -38,6 +43,21 @@ export class RootContext implements GuestContext {
   /** Whether streams may use this root. */
   get usable(): boolean {
     return this.#phase === "ready" && this.vm.running;
+  }
+
+  /** Whether the guest still has this context: callouts may be made and answered. */
+  get isAlive(): boolean {
+    return this.#phase !== "deleted";
+  }
+
+  noteStatus(code: number, message: string): void {
+    this.statusCode = code;
+    this.statusMessage = message;
+  }
+
+  /** The callback is over: the code stays, the message does not (ABI 3.11). */
+  clearStatusMessage(): void {
+    this.statusMessage = "";
   }
 
   get isDraining(): boolean {
@@ -101,6 +121,7 @@ export class RootContext implements GuestContext {
     this.#phase = "deleted";
     this.#tickMs = 0;
     this.stopTimer();
+    this.vm.callouts.cancelAll(this);
     if (this.vm.running) notifyGuest(this, this.vm.entries.proxy_on_delete, 0);
     this.vm.contexts.remove(this.id);
     const whenDeleted = this.#whenDeleted;
@@ -111,6 +132,7 @@ export class RootContext implements GuestContext {
   #refuse(callback: string): string {
     this.#phase = "deleted";
     this.stopTimer();
+    this.vm.callouts.cancelAll(this);
     this.vm.contexts.remove(this.id);
     return `${callback} returned false`;
   }

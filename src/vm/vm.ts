@@ -10,6 +10,7 @@ import { AssertionError } from "../base/assert.ts";
 import { Logger } from "../base/log.ts";
 import type { VmConfig } from "../config/types.ts";
 import { type GuestEntries, resolveEntries } from "./callbacks.ts";
+import { CalloutTable } from "./callouts.ts";
 import { ContextTable } from "./contexts.ts";
 import { CurrentCall, DIRECTION } from "./current-call.ts";
 import { DeferredActions } from "./deferred-actions.ts";
@@ -40,6 +41,7 @@ export class Vm implements HostcallEnv {
   readonly call = new CurrentCall();
   readonly contexts = new ContextTable();
   readonly actions = new DeferredActions();
+  readonly callouts = new CalloutTable(this);
   readonly log: GuestLog;
   readonly results: GuestResults;
   version: AbiVersion = "0.2.1";
@@ -107,7 +109,7 @@ export class Vm implements HostcallEnv {
     this.log.line(GUEST_LOG_LEVEL.error, report);
     this.call.end();
     this.#transition("fail");
-    for (const root of this.contexts.roots()) root.stopTimer();
+    this.#quiet();
   }
 
   /** One line that says why the VM failed. */
@@ -119,7 +121,13 @@ export class Vm implements HostcallEnv {
   /** Drops the VM without another call into it. */
   close(): void {
     this.#transition("close");
+    this.#quiet();
+  }
+
+  /** Nothing wakes the guest any more. */
+  #quiet(): void {
     for (const root of this.contexts.roots()) root.stopTimer();
+    this.callouts.cancelAll(null);
   }
 
   #bind(instance: EngineInstance, allocate: string): void {

@@ -114,7 +114,7 @@ const CASES: readonly (readonly [path: string, status: number, flags: string, de
   [
     ["/ok", 200, "-", "via_upstream"],
     ["/nowhere", 404, "NR", "route_not_found"],
-    ["/uf", 503, "UF", "upstream_reset_before_response_started{connection_failure}"],
+    ["/uf", 503, "UF", "upstream_reset_before_response_started{remote_connection_failure}"],
     ["/uh", 503, "UH", "no_healthy_upstream"],
     ["/uo", 503, "UO", "upstream_reset_before_response_started{overflow}"],
     ["/ut", 504, "UT", "response_timeout"],

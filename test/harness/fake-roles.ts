@@ -1,7 +1,14 @@
 /** Roles of a thread and of a stream that record what a VM asks of them. */
 import type { PropertyValue } from "../../src/config/types.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
-import type { BufferHost, LocalReply, StreamRoles, ThreadRoles } from "../../src/vm/roles.ts";
+import type {
+  BufferHost,
+  HttpCallEvents,
+  HttpCallRequest,
+  LocalReply,
+  StreamRoles,
+  ThreadRoles,
+} from "../../src/vm/roles.ts";
 
 export class FakeTimers {
   nowNs = 1_000_000_000n;
@@ -34,10 +41,58 @@ export class FakeTimers {
   }
 }
 
+/** A callout that the VM started, for the test to answer. */
+export class FakeHttpCall {
+  readonly request: HttpCallRequest;
+  readonly events: HttpCallEvents;
+  cancelled = false;
+
+  constructor(request: HttpCallRequest, events: HttpCallEvents) {
+    this.request = request;
+    this.events = events;
+  }
+
+  /** Answers with a status, a body and perhaps trailers. */
+  reply(status: string, body = "", trailers: HeaderMap | null = null): void {
+    const headers = HeaderMap.of([
+      [":status", status],
+      ["x-answer", "yes"],
+    ]);
+    this.events.onHttpReply({ headers, body: Buffer.from(body, "latin1"), trailers });
+  }
+
+  cancel = (): void => {
+    this.cancelled = true;
+  };
+}
+
+/** Upstreams: `known` exists, `down` exists and refuses. */
+export class FakeCallouts {
+  readonly calls: FakeHttpCall[] = [];
+  refusedCount = 0;
+  /** Runs in the middle of a start, to see what an answer that comes at once does. */
+  onStart: (call: FakeHttpCall) => void = () => undefined;
+
+  hasCluster = (name: string): boolean => name === "known" || name === "down";
+
+  httpCall = (request: HttpCallRequest, events: HttpCallEvents): FakeHttpCall | null => {
+    if (request.cluster === "down") return null;
+    const call = new FakeHttpCall(request, events);
+    this.calls.push(call);
+    this.onStart(call);
+    return call;
+  };
+
+  refused = (): void => {
+    this.refusedCount++;
+  };
+}
+
 export class FakeThread implements ThreadRoles {
   readonly lines: string[] = [];
   level = 0;
   readonly timers = new FakeTimers();
+  readonly callouts = new FakeCallouts();
   readonly metricValues = new Map<number, bigint>();
   readonly metricHandles = new Map<string, number>();
   /** Operations on metrics that were refused. */

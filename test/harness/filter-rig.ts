@@ -117,7 +117,8 @@ export class FilterRig {
     this.upstream = upstream;
   }
 
-  static async start(listeners: readonly ListenerSpec[]): Promise<FilterRig> {
+  /** @param moreClusters rows of `static_resources.clusters`, as `cluster()` makes them */
+  static async start(listeners: readonly ListenerSpec[], moreClusters = ""): Promise<FilterRig> {
     const holder: { rig: FilterRig | null } = { rig: null };
     const upstream = await FakeUpstream.listen({
       onRequest: (request, connection) => {
@@ -130,7 +131,7 @@ export class FilterRig {
 static_resources:
   listeners: ${JSON.stringify(listeners.map(listener))}
   clusters:
-${cluster("upstream", upstream.port)}`;
+${cluster("upstream", upstream.port)}${moreClusters}`;
     const proxy = await startProxy({ yaml }).catch(async (error: unknown) => {
       await upstream.close();
       throw error;

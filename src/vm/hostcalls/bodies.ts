@@ -9,6 +9,7 @@ import type { GroupHostcalls, HostcallGroup } from "../../abi/hostcall-types.ts"
 import type { HostFunction, HostFunctions } from "../../abi/imports.ts";
 import type { GuestLog } from "../guest-log.ts";
 import { bufferHostcalls } from "./buffers.ts";
+import { calloutHostcalls } from "./callouts.ts";
 import { configHostcalls } from "./config.ts";
 import { contextHostcalls } from "./context.ts";
 import type { HostcallEnv } from "./env.ts";
@@ -35,6 +36,7 @@ const BODIES = {
   metrics: metricHostcalls,
   context: contextHostcalls,
   foreign: foreignHostcalls,
+  callout: calloutHostcalls,
 } as const satisfies Bodies;
 
 /** Hostcalls that do something; the others link and answer Unimplemented. */

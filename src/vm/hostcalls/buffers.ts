@@ -20,10 +20,11 @@ function isKnown(env: HostcallEnv, type: number): boolean {
   return type <= last;
 }
 
-/** The configuration that is readable as buffer `type`, or null. */
-function configuration(env: HostcallEnv, type: number): Uint8Array | null {
+/** The configuration or the callout's answer that is readable as buffer `type`, or null. */
+function fixedBytes(env: HostcallEnv, type: number): Uint8Array | null {
   if (type === BUFFER_TYPE.vmConfiguration) return env.config.configuration;
   const { call } = env;
+  if (call.callout !== null && type <= BUFFER_TYPE.grpcMessage) return call.callout.buffer(type);
   if (type !== BUFFER_TYPE.pluginConfiguration || !call.pluginConfigReadable) return null;
   return call.root === null ? null : call.root.config.configuration;
 }
@@ -34,13 +35,13 @@ function sizeOf(env: HostcallEnv, type: number): number {
     const stream = env.call.stream;
     return stream?.isOpen === true ? stream.roles.buffers.size(type) : CLOSED;
   }
-  const bytes = configuration(env, type);
+  const bytes = fixedBytes(env, type);
   if (bytes !== null) return bytes.byteLength;
   return type === BUFFER_TYPE.grpcMessage || type === BUFFER_TYPE.callData ? CLOSED : MISSING;
 }
 
 function copyOut(env: HostcallEnv, type: number, start: number, target: Uint8Array): void {
-  const bytes = isStreamBuffer(type) ? null : configuration(env, type);
+  const bytes = isStreamBuffer(type) ? null : fixedBytes(env, type);
   if (bytes !== null) target.set(bytes.subarray(start, start + target.byteLength));
   else env.call.stream?.roles.buffers.copyTo(type, start, target.byteLength, target, 0);
 }

@@ -2,6 +2,7 @@
 import type { LinearMemory } from "../../abi/linear-memory.ts";
 import type { AbiVersion } from "../../abi/versions.ts";
 import type { VmConfig } from "../../config/types.ts";
+import type { CalloutTable } from "../callouts.ts";
 import type { ContextTable } from "../contexts.ts";
 import type { CurrentCall } from "../current-call.ts";
 import type { DeferredActions } from "../deferred-actions.ts";
@@ -14,6 +15,7 @@ export interface HostcallEnv {
   readonly call: CurrentCall;
   readonly contexts: ContextTable;
   readonly actions: DeferredActions;
+  readonly callouts: CalloutTable;
   readonly results: GuestResults;
   readonly log: GuestLog;
   readonly roles: ThreadRoles;

@@ -13,9 +13,10 @@ import type { HostcallEnv } from "./env.ts";
 import { isHeaderName, isHeaderValue, isSingular, lowerCaseName } from "./header-names.ts";
 
 function readable(call: CurrentCall, type: number): HeaderMap | null {
+  if (type > MAP_TYPE.responseTrailers)
+    return call.callout === null ? null : call.callout.map(type);
   const stream = call.stream;
-  if (stream === null || type > MAP_TYPE.responseTrailers) return null;
-  return stream.roles.headers.readable(type);
+  return stream === null ? null : stream.roles.headers.readable(type);
 }
 
 function writable(call: CurrentCall, type: number): HeaderMap | null {

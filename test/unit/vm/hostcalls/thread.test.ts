@@ -177,7 +177,7 @@ describe("hostcalls as a whole", () => {
   it("that are not implemented answer so and are logged once", () => {
     const fixture = new HostcallFixture();
     const missing = HOSTCALL_NAMES.filter((name) => !IMPLEMENTED_HOSTCALLS.includes(name));
-    assert.ok(missing.includes("proxy_http_call") && missing.includes("proxy_get_shared_data"));
+    assert.ok(missing.includes("proxy_redis_call"));
     for (const name of missing) {
       assert.equal(fixture.call(name), STATUS.unimplemented);
       assert.equal(fixture.call(name), STATUS.unimplemented);
@@ -187,7 +187,7 @@ describe("hostcalls as a whole", () => {
 
   it("are served, unimplemented or unknown by name", () => {
     assert.equal(servedImport("env", "proxy_log"), "served");
-    assert.equal(servedImport("env", "proxy_http_call"), "unimplemented");
+    assert.equal(servedImport("env", "proxy_redis_call"), "unimplemented");
     assert.equal(servedImport("env", "abort"), "served");
     assert.equal(servedImport("env", "fd_write"), "unknown");
     assert.equal(servedImport("wasi_unstable", "fd_write"), "served");

@@ -1,0 +1,32 @@
+/** The silo's side of callouts: the role that its VMs call, over the silo's own clusters. */
+import type {
+  CalloutHost,
+  HttpCallEvents,
+  HttpCallRequest,
+  StartedCallout,
+} from "../../vm/roles.ts";
+import type { CalloutServices } from "./callout-services.ts";
+import { HttpCallout } from "./http-callout.ts";
+
+export class SiloCallouts implements CalloutHost {
+  readonly #services: CalloutServices;
+
+  constructor(services: CalloutServices) {
+    this.#services = services;
+  }
+
+  hasCluster(name: string): boolean {
+    return this.#services.clusters.get(name) !== null;
+  }
+
+  httpCall(request: HttpCallRequest, events: HttpCallEvents): StartedCallout | null {
+    const cluster = this.#services.clusters.get(request.cluster);
+    if (cluster === null) return null;
+    const callout = new HttpCallout(this.#services, cluster, request, events);
+    return callout.start(request) ? callout : null;
+  }
+
+  refused(): void {
+    this.#services.stats.refused.inc();
+  }
+}
