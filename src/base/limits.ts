@@ -26,14 +26,18 @@ export const LIMITS = {
   vmMemoryBytes: 1_073_741_824,
   /** One line that a guest logs; longer is cut. */
   guestLogLineBytes: 65_536,
-  /** Argument and result of a foreign function that (de)compresses: no decompression bombs. */
-  foreignResultBytes: 16_777_216,
+  /** Argument and result of a foreign function that computes: no decompression bombs. */
+  foreignDataBytes: 16_777_216,
+  /** A key that a guest signs or verifies with; RSA of 8,192 bits has 4.7 KiB. */
+  signatureKeyBytes: 8_192,
   /** Source of one CEL expression of a guest. */
   celSourceBytes: 16_384,
   /** CEL expressions that a plugin may have at a time. */
   celExpressionsCount: 4_096,
   /** Steps of all loops in one evaluation of an expression (cel-cpp: 10,000). */
   celLoopSteps: 10_000,
+  /** Properties that one context may declare. */
+  declaredPropertiesCount: 1_024,
   /** Metrics one plugin may define per silo; more is refused and counted. */
   pluginMetricsCount: 10_000,
   /** Name of one metric. */

@@ -4,6 +4,7 @@
  */
 import type { Format, FormatToken } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import { filterStateOf } from "./filter-state.ts";
 import { addressText, type StreamInfo } from "./stream-info.ts";
 
 type Operator = (info: StreamInfo, argument: string) => string | null;
@@ -154,8 +155,9 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   STREAM_ID: (i) => i.requestHeaders?.get("x-request-id") ?? null,
   GRPC_STATUS: grpcStatus,
   FILTER_STATE: (i, a) => {
-    const value = i.filterState?.get(a.split(":")[0] ?? "");
-    return value === undefined ? null : Buffer.from(value).toString("latin1");
+    const value = filterStateOf(i, a.split(":")[0] ?? "");
+    if (value === undefined || typeof value === "string") return value ?? null;
+    return Buffer.from(value).toString("latin1");
   },
   DYNAMIC_METADATA: () => null,
 };

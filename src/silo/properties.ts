@@ -6,7 +6,9 @@
 import type { NodeConfig, PropertyMessage, PropertyValue } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { CertificateInfo, TlsInfo } from "../net/types.ts";
-import type { PropertyHost } from "../vm/roles.ts";
+import type { StateDeclaration } from "../vm/declared-properties.ts";
+import type { PropertyHost, StreamPropertyHost } from "../vm/roles.ts";
+import { filterStateOf, guestStateOf, setFilterState } from "./filter-state.ts";
 import { pathOnly } from "./route-table.ts";
 import type { Stream } from "./stream.ts";
 import { addressText, type StreamInfo } from "./stream-info.ts";
@@ -270,12 +272,7 @@ function descend(value: Value, path: readonly string[], from: number): Value {
   return current;
 }
 
-/** Filter state is kept in the stream, `wasm.` space for what plugins set. */
-function filterState(info: StreamInfo, key: string): Value {
-  return info.filterState?.get(key);
-}
-
-export class StreamProperties implements PropertyHost {
+export class StreamProperties implements StreamPropertyHost {
   readonly #stream: Stream;
 
   constructor(stream: Stream) {
@@ -285,18 +282,16 @@ export class StreamProperties implements PropertyHost {
   property(path: readonly string[]): PropertyValue | null | undefined {
     const { info } = this.#stream;
     const first = path[0] ?? "";
-    // A name that a plugin set itself is found under all its parts.
-    const own = filterState(info, `wasm.${path.join("\0")}`);
-    if (own !== undefined) return own;
     if (first === "filter_state") {
-      return path.length === 1 ? null : filterState(info, path.slice(1).join("\0"));
+      return path.length === 1 ? null : filterStateOf(info, path.slice(1).join("\0"));
     }
     if (first === "metadata") return descend(EMPTY_MESSAGE, path, 1);
     const alias = Object.hasOwn(ALIASES, first) ? ALIASES[first] : undefined;
     const family = Object.hasOwn(FAMILIES, alias?.[0] ?? first)
       ? FAMILIES[alias?.[0] ?? first]
       : undefined;
-    if (family === undefined) return undefined;
+    // A name that a plugin set itself is found under all its parts; the host's own names win.
+    if (family === undefined) return guestStateOf(info, path);
     const name = alias === undefined ? path[1] : alias[1];
     if (name === undefined) return null;
     if (!Object.hasOwn(family, name)) return undefined;
@@ -304,11 +299,8 @@ export class StreamProperties implements PropertyHost {
     return descend(value, path, alias === undefined ? 2 : 1);
   }
 
-  setProperty(name: string, value: Uint8Array): boolean {
-    const { info } = this.#stream;
-    info.filterState ??= new Map();
-    info.filterState.set(`wasm.${name}`, value);
-    return true;
+  setState(key: string, value: Uint8Array, declaration: StateDeclaration): boolean {
+    return setFilterState(this.#stream.info, key, value, declaration);
   }
 }
 
@@ -325,9 +317,5 @@ export class RootProperties implements PropertyHost {
     if (path[0] === "xds" && path[1] === "node") return descend(this.#node.property, path, 2);
     if (path[0] === "node") return descend(this.#node.property, path, 1);
     return undefined;
-  }
-
-  setProperty(): boolean {
-    return false;
   }
 }

@@ -6,6 +6,7 @@ import type { ListenerConfig, RouteConfig, VirtualHostConfig } from "../config/t
 import type { HeaderMap } from "../http/header-map.ts";
 import type { TlsInfo } from "../net/types.ts";
 import type { EndpointInfo } from "../upstream/types.ts";
+import type { FilterState } from "./filter-state.ts";
 
 export class StreamInfo {
   readonly listener: ListenerConfig;
@@ -46,7 +47,7 @@ export class StreamInfo {
   /** Client address after X-Forwarded-For processing; the peer's by default. */
   remoteIp: string;
   /** `wasm.<name>` and other filter state, by full key; null until first written. */
-  filterState: Map<string, Uint8Array> | null = null;
+  filterState: FilterState | null = null;
 
   constructor(listener: ListenerConfig, connection: DownstreamInfo, streamId: number) {
     this.listener = listener;

@@ -18,7 +18,6 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
   const rootProperties: PropertyHost = {
     property: (path) =>
       path.length === 1 && path[0] === "node" ? config.node.property : undefined,
-    setProperty: () => false,
   };
   return {
     metrics: {

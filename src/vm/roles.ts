@@ -6,6 +6,7 @@
  */
 import type { PropertyValue } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import type { StateDeclaration } from "./declared-properties.ts";
 
 /** Header maps of one stream. Map ids 0-3 (ABI 4.4); 4-7 belong to callouts. */
 export interface HeaderHost {
@@ -56,8 +57,15 @@ export interface StreamHost {
 export interface PropertyHost {
   /** `undefined` = NotFound; `null` = a value that cannot be serialised (SerializationFailure). */
   property(path: readonly string[]): PropertyValue | null | undefined;
-  /** Stores filter state `wasm.<name>`; false when there is no stream. */
-  setProperty(name: string, value: Uint8Array): boolean;
+}
+
+/** Attributes of a stream, and the filter state that plugins set on it. */
+export interface StreamPropertyHost extends PropertyHost {
+  /**
+   * Stores filter state under its full name (`wasm.<name>` for what `proxy_set_property` sets); the
+   * callee keeps `value`. What is there already keeps its declaration. False: it is read-only.
+   */
+  setState(key: string, value: Uint8Array, declaration: StateDeclaration): boolean;
 }
 
 /** Metrics that plugins define. Ids are the ABI's (kind in the low two bits). */
@@ -141,7 +149,7 @@ export interface StreamRoles {
   readonly headers: HeaderHost;
   readonly buffers: BufferHost;
   readonly stream: StreamHost;
-  readonly properties: PropertyHost;
+  readonly properties: StreamPropertyHost;
 }
 
 /** What the thread gives every VM. */

@@ -13,6 +13,7 @@ import { type GuestEntries, resolveEntries } from "./callbacks.ts";
 import { CalloutTable } from "./callouts.ts";
 import { ContextTable } from "./contexts.ts";
 import { CurrentCall, DIRECTION } from "./current-call.ts";
+import { DeclaredProperties } from "./declared-properties.ts";
 import { DeferredActions } from "./deferred-actions.ts";
 import type { EngineInstance, VmEngine } from "./engine.ts";
 import { ALLOCATOR_EXPORTS, GuestAllocator } from "./guest-allocator.ts";
@@ -42,6 +43,7 @@ export class Vm implements HostcallEnv {
   readonly contexts = new ContextTable();
   readonly actions = new DeferredActions();
   readonly callouts = new CalloutTable(this);
+  readonly declared = new DeclaredProperties();
   readonly log: GuestLog;
   readonly results: GuestResults;
   version: AbiVersion = "0.2.1";

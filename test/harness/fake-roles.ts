@@ -1,6 +1,7 @@
 /** Roles of a thread and of a stream that record what a VM asks of them. */
 import type { PropertyValue } from "../../src/config/types.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
+import type { StateDeclaration } from "../../src/vm/declared-properties.ts";
 import type {
   BufferHost,
   HttpCallEvents,
@@ -128,7 +129,6 @@ export class FakeThread implements ThreadRoles {
   };
   readonly rootProperties = {
     property: (path: readonly string[]) => this.rootValues[path.join(".")],
-    setProperty: (): boolean => false,
   };
 }
 
@@ -140,7 +140,9 @@ export class FakeStream implements StreamRoles {
   readonly writableMaps = new Set<number>([0]);
   readonly bodies: (Uint8Array | null)[] = [null, null, null, null];
   readonly values: Record<string, PropertyValue | null> = {};
+  /** Filter state, by full key. */
   readonly stored = new Map<string, Uint8Array>();
+  readonly declarations = new Map<string, StateDeclaration>();
   readonly headers = {
     readable: (type: number): HeaderMap | null => this.maps[type] ?? null,
     writable: (type: number): HeaderMap | null =>
@@ -176,8 +178,10 @@ export class FakeStream implements StreamRoles {
   readonly properties = {
     property: (path: readonly string[]): PropertyValue | null | undefined =>
       this.values[path.join(".")] ?? (this.values[path.join(".")] === null ? null : undefined),
-    setProperty: (name: string, value: Uint8Array): boolean => {
-      this.stored.set(name, value);
+    setState: (key: string, value: Uint8Array, declaration: StateDeclaration): boolean => {
+      if (this.declarations.get(key)?.readOnly === true) return false;
+      this.stored.set(key, value);
+      this.declarations.set(key, declaration);
       return true;
     },
   };

@@ -13,14 +13,14 @@ describe("proxy_set_property works", () => {
     const stream = new FakeStream();
     const value = Uint8Array.of(0, 1, 255);
     assert.equal(inPhase("proxy_on_request_headers", set("mine", value), { stream }), 0);
-    assert.deepEqual(stream.stored.get("mine"), value);
+    assert.deepEqual(stream.stored.get("wasm.mine"), value);
   });
 
   it("stores a name of several parts, with or without a NUL at the end, as one name", () => {
     for (const path of ["a\0b", "a\0b\0"]) {
       const stream = new FakeStream();
       inPhase("proxy_on_request_headers", set(path, "1"), { stream });
-      assert.deepEqual([...stream.stored.keys()], ["a\0b"]);
+      assert.deepEqual([...stream.stored.keys()], ["wasm.a\0b"]);
     }
   });
 
@@ -35,7 +35,7 @@ describe("proxy_set_property works", () => {
       },
       { stream },
     );
-    assert.equal(Buffer.from(stream.stored.get("mine") ?? "").toString(), "before");
+    assert.equal(Buffer.from(stream.stored.get("wasm.mine") ?? "").toString(), "before");
   });
 });
 
@@ -48,10 +48,10 @@ describe("proxy_set_property misuse", () => {
     assert.deepEqual(got, [6, 6]);
   });
 
-  it("answers NotFound when the stream cannot keep it", () => {
+  it("answers BadArgument when the stream refuses it", () => {
     const stream = new FakeStream();
-    stream.properties.setProperty = () => false;
-    assert.equal(inPhase("proxy_on_request_headers", set("a", "b"), { stream }), 1);
+    stream.properties.setState = () => false;
+    assert.equal(inPhase("proxy_on_request_headers", set("a", "b"), { stream }), 2);
   });
 });
 

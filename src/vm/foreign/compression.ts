@@ -8,12 +8,12 @@ import { STATUS } from "../../abi/enums.ts";
 import { LIMITS } from "../../base/limits.ts";
 import type { ForeignAnswer, ForeignFamily } from "./types.ts";
 
-const OPTIONS = { maxOutputLength: LIMITS.foreignResultBytes };
+const OPTIONS = { maxOutputLength: LIMITS.foreignDataBytes };
 
 type Codec = (data: Uint8Array, options: typeof OPTIONS) => Uint8Array;
 
 function convert(codec: Codec, data: Uint8Array, answer: ForeignAnswer): number {
-  if (data.byteLength > LIMITS.foreignResultBytes) return STATUS.serializationFailure;
+  if (data.byteLength > LIMITS.foreignDataBytes) return STATUS.serializationFailure;
   try {
     answer.bytes = codec(data, OPTIONS);
     return STATUS.ok;

@@ -2,7 +2,9 @@
 import type { HostcallEnv } from "../hostcalls/env.ts";
 import { compressionFunctions } from "./compression.ts";
 import { expressionFunctions } from "./expressions.ts";
+import { filterStateFunctions } from "./filter-state.ts";
 import { routeFunctions } from "./route.ts";
+import { signatureFunctions } from "./signatures.ts";
 import type { ForeignFamily, ForeignFunction } from "./types.ts";
 
 /** One row for each family; two families never share a name. */
@@ -10,6 +12,8 @@ const FAMILIES: readonly ForeignFamily[] = [
   routeFunctions,
   compressionFunctions,
   expressionFunctions,
+  signatureFunctions,
+  filterStateFunctions,
 ];
 
 /** The functions of one VM by name. */

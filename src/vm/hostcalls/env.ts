@@ -5,6 +5,7 @@ import type { VmConfig } from "../../config/types.ts";
 import type { CalloutTable } from "../callouts.ts";
 import type { ContextTable } from "../contexts.ts";
 import type { CurrentCall } from "../current-call.ts";
+import type { DeclaredProperties } from "../declared-properties.ts";
 import type { DeferredActions } from "../deferred-actions.ts";
 import type { GuestLog } from "../guest-log.ts";
 import type { GuestResults } from "../guest-results.ts";
@@ -17,6 +18,7 @@ export interface HostcallEnv {
   readonly actions: DeferredActions;
   readonly callouts: CalloutTable;
   readonly results: GuestResults;
+  readonly declared: DeclaredProperties;
   readonly log: GuestLog;
   readonly roles: ThreadRoles;
   readonly config: VmConfig;

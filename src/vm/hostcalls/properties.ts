@@ -48,7 +48,9 @@ export function propertyHostcalls(env: HostcallEnv): GroupHostcalls<"properties"
       const stream = call.stream;
       if (stream === null) return STATUS.notFound;
       const name = splitPath(path).join("\0");
-      return stream.roles.properties.setProperty(name, value) ? STATUS.ok : STATUS.notFound;
+      const declaration = env.declared.of(stream.root, name);
+      const isStored = stream.roles.properties.setState(`wasm.${name}`, value, declaration);
+      return isStored ? STATUS.ok : STATUS.badArgument;
     },
   };
 }
