@@ -3,7 +3,7 @@
  * and length-delimited fields. The last field of a number wins; one that nobody asks for, or that
  * has another wire type than asked for, is unknown and ignored.
  *
- *     tag (varint: number << 3 | type)   type 0: varint   1: 8 bytes   2: length, bytes   5: 4 bytes
+ *     tag (varint: number << 3 | type)  0: varint  1: 8 bytes  2: length, bytes  5: 4 bytes
  */
 
 const VARINT = 0;

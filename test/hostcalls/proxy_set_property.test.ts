@@ -73,6 +73,6 @@ describe("proxy_set_property edges", () => {
   it("stores an empty value", () => {
     const stream = new FakeStream();
     assert.equal(inPhase("proxy_on_request_headers", set("a", ""), { stream }), 0);
-    assert.equal(stream.stored.get("a")?.byteLength, 0);
+    assert.equal(stream.stored.get("wasm.a")?.byteLength, 0);
   });
 });

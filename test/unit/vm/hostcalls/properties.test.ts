@@ -79,8 +79,8 @@ describe("proxy_set_property", () => {
     const fixture = new HostcallFixture();
     assert.equal(set(fixture, "my\0name\0", "v"), STATUS.ok);
     assert.equal(set(fixture, "empty", ""), STATUS.ok);
-    assert.deepEqual([...fixture.stream.stored.keys()], ["my\0name", "empty"]);
-    assert.equal(fixture.stream.stored.get("my\0name")?.[0], "v".charCodeAt(0));
+    assert.deepEqual([...fixture.stream.stored.keys()], ["wasm.my\0name", "wasm.empty"]);
+    assert.equal(fixture.stream.stored.get("wasm.my\0name")?.[0], "v".charCodeAt(0));
   });
 
   it("is NotFound without a stream and refuses bad ranges", () => {
