@@ -3,7 +3,14 @@
  * Source: Envoy, config_dump_handler.cc, admin/v3/config_dump.proto.
  */
 import { nameFilter } from "./filter.ts";
-import { type AdminHandler, type AdminResponse, json, text, typed } from "./types.ts";
+import {
+  type AdminHandler,
+  type AdminResponse,
+  type AdminSource,
+  json,
+  text,
+  typed,
+} from "./types.ts";
 
 type Json = string | number | boolean | null | readonly Json[] | JsonObject;
 interface JsonObject {
@@ -58,7 +65,7 @@ export const configDump: AdminHandler = ({ query }, source) => {
   }
   const parsed: Json = JSON.parse(source.config().bootstrapJson);
   const bootstrap = asObject(redact(parsed));
-  const loaded = new Date(source.configLoadedWallMs).toISOString();
+  const loaded = new Date(source.configLoadedWallMs()).toISOString();
   const lists = (Object.keys(LISTS) as ListName[]).map(
     (name) =>
       [name, entriesOf(name, bootstrap, loaded).filter(([key]) => filter.matches(key))] as const,
@@ -67,7 +74,12 @@ export const configDump: AdminHandler = ({ query }, source) => {
   const resource = query.get("resource");
   if (resource !== null) return oneResource(resource, lists, mask);
   const configs: JsonObject[] = [
-    { "@type": `${ADMIN_TYPES}BootstrapConfigDump`, bootstrap, last_updated: loaded },
+    {
+      "@type": `${ADMIN_TYPES}BootstrapConfigDump`,
+      bootstrap,
+      last_updated: loaded,
+      ...errorState(source),
+    },
     ...lists.map(([name, entries]) => ({
       "@type": ADMIN_TYPES + LISTS[name].dump,
       ...(entries.length === 0 ? {} : { [name]: entries.map(([, entry]) => entry) }),
@@ -79,6 +91,14 @@ export const configDump: AdminHandler = ({ query }, source) => {
     ? json({ configs: masked })
     : plain(400, `FieldMask ${mask} could not be successfully applied to any configs.`);
 };
+
+/** The shape of Envoy's UpdateFailureState, which its bootstrap cannot have. */
+function errorState(source: AdminSource): JsonObject {
+  const failure = source.updateFailure();
+  if (failure === null) return {};
+  const last = new Date(failure.wallMs).toISOString();
+  return { error_state: { last_update_attempt: last, details: failure.details } };
+}
 
 type NamedEntry = readonly [name: string, entry: JsonObject];
 

@@ -2,6 +2,7 @@
  * `/ready`, `/server_info`, `/memory`, `/hot_restart_version`, and the endpoints that change how
  * the server runs. Source: Envoy, server_info_handler.cc, server_cmd_handler.cc.
  */
+import { assertNever } from "../base/assert.ts";
 import { type AdminHandler, json, text } from "./types.ts";
 
 const OK = "OK\n";
@@ -68,6 +69,20 @@ export const drainListeners: AdminHandler = ({ query }, source) => {
     inboundOnly: query.has("inboundonly"),
   });
   return text(OK);
+};
+
+export const reload: AdminHandler = async (_request, source) => {
+  const report = await source.control.reload();
+  switch (report.kind) {
+    case "applied":
+      return text(`OK: version ${report.version} (${report.summary})\n`);
+    case "unchanged":
+      return text(`OK: version ${report.version}, no change\n`);
+    case "refused":
+      return text(report.text, 400);
+    default:
+      return assertNever(report);
+  }
 };
 
 export const quit: AdminHandler = (_request, source) => ({

@@ -41,7 +41,9 @@ export interface AdminSource {
   /** As `--version` prints it. */
   readonly version: string;
   /** When the running configuration was loaded: ms since the epoch. */
-  readonly configLoadedWallMs: number;
+  configLoadedWallMs(): number;
+  /** Why the last attempt to update the configuration was refused; null = it was not. */
+  updateFailure(): { readonly details: string; readonly wallMs: number } | null;
   state(): ServerState;
   uptimeMs(): number;
   /** Under Envoy's names (`concurrency`, `config_path`, ...), for `/server_info`. */
@@ -59,6 +61,14 @@ export interface AdminSource {
   readonly control: AdminControl;
 }
 
+/** What became of a reload. */
+export type ReloadReport =
+  /** `summary`: such as "clusters: 1 added". */
+  | { readonly kind: "applied"; readonly version: number; readonly summary: string }
+  | { readonly kind: "unchanged"; readonly version: number }
+  /** `text`: one or two lines per problem, each with its line end. The old one goes on. */
+  | { readonly kind: "refused"; readonly text: string };
+
 /** What the admin interface may change. */
 export interface AdminControl {
   /** Of every component, on every thread. */
@@ -69,6 +79,8 @@ export interface AdminControl {
   /** From now on `/ready` answers as draining, or no longer. */
   setHealthcheck(outcome: "fail" | "ok"): void;
   drainListeners(options: DrainOptions): void;
+  /** Reads the configuration again and takes it if it is right. */
+  reload(): Promise<ReloadReport>;
   /** Called after the answer has left. */
   quit(): void;
 }

@@ -9,6 +9,7 @@ import { BootstrapSchema } from "../gen/envoy/config/bootstrap/v3/bootstrap_pb.t
 import { checkMessage } from "./check-message.ts";
 import { compileBootstrap } from "./compile.ts";
 import { mergeMessages } from "./merge.ts";
+import type { CompileContext } from "./place.ts";
 import type { ConfigProblem } from "./problems.ts";
 import { ProblemList, sortProblems } from "./problems.ts";
 import type { JsonObject } from "./protobuf.ts";
@@ -39,6 +40,8 @@ export interface LoadResult {
   readonly config: GranaryConfig | null;
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly ConfigProblem[];
+  /** Files that the configuration names, absolute, whether or not they could be read. */
+  readonly files: readonly string[];
 }
 
 export const OVERLAY_ORIGIN = "--config-yaml";
@@ -52,8 +55,10 @@ export function loadConfig(options: LoadOptions): LoadResult {
     const over = readText(source, base ?? {}, problems);
     json = over === null ? base : mergeMessages(base ?? {}, over, BootstrapSchema);
   }
-  const config = json === null ? null : fromTree(json, options, problems);
+  const files = new Set<string>();
+  const config = json === null ? null : fromTree(json, options, { problems, files });
   return {
+    files: [...files],
     config: problems.problems.length > 0 || config === null ? null : deepFreeze(config),
     problems: sortProblems(problems.problems),
     warnings: sortProblems(problems.warnings),
@@ -63,14 +68,15 @@ export function loadConfig(options: LoadOptions): LoadResult {
 function fromTree(
   json: JsonObject,
   options: LoadOptions,
-  problems: ProblemList,
+  found: Pick<CompileContext, "problems" | "files">,
 ): GranaryConfig | null {
+  const { problems } = found;
   const bootstrap = decode(json, problems);
   if (bootstrap === null) return null;
   checkMessage(reflect(BootstrapSchema, bootstrap), "", problems);
   const { checkModule, baseDir = process.cwd() } = options;
   const text = JSON.stringify(redact(json));
-  return compileBootstrap(bootstrap, text, { problems, baseDir, checkModule });
+  return compileBootstrap(bootstrap, text, { ...found, baseDir, checkModule });
 }
 
 function decode(json: JsonObject, problems: ProblemList): Bootstrap | null {

@@ -15,6 +15,8 @@ export interface CompileContext {
   readonly checkModule: (bytes: Uint8Array) => readonly string[];
   /** Modules by sha256, filled by the Wasm filters. */
   readonly modules: Map<string, ModuleConfig>;
+  /** Files that were read or looked for, absolute. */
+  readonly files: Set<string>;
   /** Names of all clusters of this configuration. */
   readonly clusterNames: ReadonlySet<string>;
 }
@@ -53,6 +55,7 @@ export class Place {
   readFile(filename: string, sizeMax: number = LIMITS.configBytes): Uint8Array | null {
     const { baseDir } = this.context;
     const path = isAbsolute(filename) ? filename : resolve(baseDir, filename);
+    this.context.files.add(path);
     try {
       const { size } = statSync(path);
       if (size > sizeMax) {

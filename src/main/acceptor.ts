@@ -17,10 +17,18 @@ const log = new Logger("main");
 /** Connections that may wait for a silo; more are closed. */
 const WAITING_COUNT_MAX = 4_096;
 
+/** One listening socket, and whose connections it takes now. */
+interface Door {
+  readonly server: Server;
+  listener: number;
+  /** No silo knows the listener yet: what comes is kept. */
+  held: number[] | null;
+}
+
 export class Acceptor implements TargetRegistry {
   readonly #native: NativeBindings;
   readonly #balancer: Balancer;
-  readonly #servers: (Server | null)[] = [];
+  readonly #doors = new Map<number, Door>();
   #waiting: SentConnection[] = [];
   #closed = false;
 
@@ -38,35 +46,62 @@ export class Acceptor implements TargetRegistry {
   async open(doorways: readonly (Doorway | null)[]): Promise<readonly number[] | ListenFailure> {
     const ports: number[] = [];
     for (const [index, doorway] of doorways.entries()) {
-      if (doorway === null) {
-        this.#servers.push(null);
-        ports.push(0);
-        continue;
-      }
-      const server = createServer({ pauseOnConnect: true }, (socket) => {
-        this.#accept(index, socket);
-      });
-      const bound = await listenOn(server, doorway);
+      const bound = doorway === null ? 0 : await this.openDoor(index, doorway);
       if (typeof bound !== "number") {
         this.close();
         return bound;
       }
-      server.on("error", (error) => log.error(`listener ${doorway.name}: ${error.message}`));
-      this.#servers.push(server);
+      this.release(index);
       ports.push(bound);
     }
     return ports;
   }
 
+  /**
+   * Binds one more doorway. Its connections are kept until {@link release}.
+   * @returns its port, or why it cannot be bound.
+   */
+  async openDoor(listener: number, doorway: Doorway): Promise<number | ListenFailure> {
+    const server = createServer({ pauseOnConnect: true }, (socket) => this.#accept(door, socket));
+    const door: Door = { server, listener, held: [] };
+    const bound = await listenOn(server, doorway);
+    if (typeof bound !== "number") return bound;
+    server.on("error", (error) => log.error(`listener ${doorway.name}: ${error.message}`));
+    this.#doors.set(listener, door);
+    return bound;
+  }
+
+  /** Every silo knows the listener. */
+  release(listener: number): void {
+    const door = this.#doors.get(listener);
+    const held = door?.held ?? [];
+    if (door !== undefined) door.held = null;
+    for (const fd of held) this.#dispatch(listener, fd);
+  }
+
+  /** The socket of `from` takes connections for `to` from now on. */
+  handOver(from: number, to: number): void {
+    const door = this.#doors.get(from);
+    if (door === undefined) return;
+    this.#doors.delete(from);
+    door.listener = to;
+    this.#doors.set(to, door);
+  }
+
   /** Stops accepting on these listeners; what was accepted goes its way. Idempotent. */
-  closeListeners(indexes: readonly number[]): void {
-    for (const index of indexes) this.#servers[index]?.close();
+  closeListeners(ids: readonly number[]): void {
+    for (const id of ids) {
+      const door = this.#doors.get(id);
+      this.#doors.delete(id);
+      door?.server.close();
+      for (const fd of door?.held ?? []) this.#native.closeFd(fd);
+    }
   }
 
   /** Stops accepting at all and closes connections that still wait. Idempotent. */
   close(): void {
     this.#closed = true;
-    for (const server of this.#servers.splice(0)) server?.close();
+    this.closeListeners([...this.#doors.keys()]);
     for (const { fd } of this.#waiting.splice(0)) this.#native.closeFd(fd);
   }
 
@@ -83,14 +118,20 @@ export class Acceptor implements TargetRegistry {
     for (const { listener, fd } of connections) this.#dispatch(listener, fd);
   }
 
-  #accept(listener: number, socket: Socket): void {
+  #accept(door: Door, socket: Socket): void {
     // A client that reset before it was accepted; without a handler the event would end main.
     socket.on("error", () => socket.destroy());
     const fd = descriptorOf(socket);
     const copy = fd < 0 ? fd : this.#native.dupFd(fd);
     socket.destroy();
-    if (copy >= 0) this.#dispatch(listener, copy);
-    else log.warn(`listener ${listener}: a connection is dropped: dup failed with errno ${-copy}`);
+    if (copy < 0) {
+      const what = "a connection is dropped";
+      log.warn(`listener ${door.listener}: ${what}: dup failed with errno ${-copy}`);
+    } else if (door.held === null) {
+      this.#dispatch(door.listener, copy);
+    } else {
+      door.held.push(copy);
+    }
   }
 
   /** Takes ownership of `fd`: a silo gets it, or it waits, or it is closed. */

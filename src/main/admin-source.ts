@@ -5,7 +5,6 @@
 import {
   type AdminControl,
   type AdminSource,
-  type BoundListener,
   type MemoryReport,
   SERVER_STATES,
   type ServerState,
@@ -13,13 +12,14 @@ import {
 import type { Clock } from "../base/clock.ts";
 import type { Remote } from "../base/comlink.ts";
 import { setComponentLogLevel, setLogLevel } from "../base/log.ts";
-import type { GranaryConfig } from "../config/types.ts";
 import { helpTexts } from "../metrics/help.ts";
 import type { SiloControl } from "../silo/messages.ts";
 import { CLUSTER_STATS } from "../upstream/stats.ts";
 import type { ServeOptions } from "./cli.ts";
+import type { LiveUpdate } from "./live-update.ts";
 import { currentLevels } from "./log-levels.ts";
 import type { MainMetrics } from "./main-metrics.ts";
+import type { Running } from "./running.ts";
 import type { Server } from "./server.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -27,8 +27,8 @@ export interface AdminParts {
   readonly version: string;
   readonly clock: Clock;
   readonly options: ServeOptions;
-  readonly config: GranaryConfig;
-  readonly listeners: readonly BoundListener[];
+  readonly running: Running;
+  readonly update: LiveUpdate;
   readonly server: Server;
   readonly supervisor: Supervisor;
   readonly metrics: MainMetrics;
@@ -36,19 +36,20 @@ export interface AdminParts {
 }
 
 export function createAdminSource(parts: AdminParts): AdminSource {
-  const { clock, config, server, supervisor, metrics } = parts;
+  const { clock, running, server, supervisor, metrics } = parts;
   const startMs = clock.monotonicMs();
   const help = helpTexts([["cluster.x", CLUSTER_STATS]]);
   const uptimeMs = () => clock.monotonicMs() - startMs;
   const state = () => stateOf(server);
   return {
     version: parts.version,
-    configLoadedWallMs: clock.wallMs(),
+    configLoadedWallMs: () => running.loadedWallMs,
+    updateFailure: () => running.failure,
     state,
     uptimeMs,
     commandLineOptions: () => commandLineOptions(parts.options),
-    config: () => config,
-    listeners: () => parts.listeners,
+    config: () => running.program.config,
+    listeners: () => running.boundListeners,
     snapshot: () =>
       metrics.snapshot({
         stateIndex: SERVER_STATES.indexOf(state()),
@@ -79,6 +80,7 @@ function createControl(parts: AdminParts): AdminControl {
     reopenLogs: () => reopenLogs(parts),
     setHealthcheck: (outcome) => server.setHealthcheck(outcome),
     drainListeners: (options) => server.drainListeners(options),
+    reload: () => parts.update.reload("POST /reload"),
     quit: () => server.quit(),
   };
 }

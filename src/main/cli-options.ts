@@ -64,6 +64,12 @@ export const FLAGS = [
     value: "NAME",
     help: "downstream transport: auto (default), codec or uws",
   },
+  {
+    long: "watch",
+    short: "",
+    value: "",
+    help: "read the configuration again when its files change",
+  },
   { long: "version", short: "", value: "", help: "print the version and exit" },
   { long: "help", short: "h", value: "", help: "print this text and exit" },
 ] as const satisfies readonly FlagRow[];
@@ -92,6 +98,7 @@ export function helpText(): string {
     "SIGNALS",
     "  SIGTERM, SIGINT   drain and exit 0; a second one exits at once",
     "  SIGUSR1           reopen access logs",
+    "  SIGHUP            read the configuration again; what is wrong with it changes nothing",
     "",
   ].join("\n");
 }

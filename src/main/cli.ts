@@ -29,6 +29,8 @@ export interface ServeOptions {
   readonly adminAddressPath: string;
   readonly drainTimeS: number;
   readonly transport: TransportChoice;
+  /** Read the configuration again when one of its files changes. */
+  readonly watch: boolean;
 }
 
 export type Command =
@@ -117,6 +119,7 @@ function serveOptions(values: Values, cores: number): ServeOptions {
       min: 0,
     }),
     transport: oneOf(values, "transport", ["auto", "codec", "uws"]),
+    watch: values.watch === true,
   };
   if (options.configPath === "" && options.configYaml === "") {
     throw new CommandLineError("One of --config-path and --config-yaml is required");

@@ -3,48 +3,74 @@
  * plugins started once on the side. All problems at once, as text. Thread: main.
  */
 import { readFileSync, statSync } from "node:fs";
+import { resolve } from "node:path";
 import { checkModule } from "../abi/module-info.ts";
 import { LIMITS } from "../base/limits.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../config/load.ts";
 import type { GranaryConfig } from "../config/types.ts";
+import { pluginIdentity, wasmPlugins } from "../vm/plugin-identity.ts";
 import { servedImport } from "../vm/served.ts";
 import type { ServeOptions } from "./cli.ts";
 import type { CpuPool } from "./cpu-pool.ts";
-import type { CompiledModule } from "./cpu-tasks.ts";
+import type { CanaryTask, CompiledModule } from "./cpu-tasks.ts";
 
 /** What can run: the configuration without module bytes, and the compiled modules. */
 export interface Program {
   readonly config: GranaryConfig;
   readonly modules: readonly CompiledModule[];
+  /** Absolute names of the files it was made of. */
+  readonly files: readonly string[];
 }
 
-export type ProgramResult =
-  | { readonly kind: "program"; readonly program: Program; readonly warnings: string }
-  /** `text`: one or two lines per problem, each with its line end. */
-  | { readonly kind: "problems"; readonly text: string; readonly warnings: string };
+interface ResultCommon {
+  readonly warnings: string;
+  /** Absolute names of all files that take part. */
+  readonly files: readonly string[];
+}
+export type ProgramResult = ResultCommon &
+  (
+    | { readonly kind: "program"; readonly program: Program }
+    /** `text`: one or two lines per problem, each with its line end. */
+    | { readonly kind: "problems"; readonly text: string }
+  );
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Never throws: what is wrong comes back as text. */
-export async function loadProgram(options: ServeOptions, pool: CpuPool): Promise<ProgramResult> {
+/**
+ * Never throws: what is wrong comes back as text.
+ * @param running code and plugins of it are not compiled and tried again; null at the start.
+ */
+export async function loadProgram(
+  options: ServeOptions,
+  pool: CpuPool,
+  running: Program | null = null,
+): Promise<ProgramResult> {
   const loaded = readConfiguration(options);
-  if (typeof loaded === "string") return { kind: "problems", text: loaded, warnings: "" };
+  const own = options.configPath === "" ? [] : [resolve(options.configPath)];
+  if (typeof loaded === "string") {
+    return { kind: "problems", text: loaded, warnings: "", files: own };
+  }
   const warnings = formatProblems(loaded.warnings);
+  const files = [...own, ...loaded.files];
   const { config } = loaded;
-  if (config === null) return { kind: "problems", text: formatProblems(loaded.problems), warnings };
+  if (config === null) {
+    return { kind: "problems", text: formatProblems(loaded.problems), warnings, files };
+  }
   const problems: string[] = [];
-  const modules = await compileModules(config, problems);
+  const modules = await compileModules(config, running?.modules ?? [], problems);
   const light: GranaryConfig = {
     ...config,
     modules: config.modules.map((module) => ({ ...module, bytes: NO_BYTES })),
   };
-  if (problems.length === 0 && modules.length > 0) {
-    problems.push(...(await runCanary({ config: light, modules }, pool)));
+  const trial = onlyNewPlugins(light, running?.config ?? null);
+  if (problems.length === 0 && trial.listeners.length > 0) {
+    problems.push(...(await runCanary({ config: trial, modules }, pool)));
   }
   if (problems.length > 0) {
-    return { kind: "problems", text: problems.map((line) => `${line}\n`).join(""), warnings };
+    const text = problems.map((line) => `${line}\n`).join("");
+    return { kind: "problems", text, warnings, files };
   }
-  return { kind: "program", program: { config: light, modules }, warnings };
+  return { kind: "program", program: { config: light, modules, files }, warnings, files };
 }
 
 /** The loaded configuration, or why its file cannot be read. */
@@ -68,12 +94,33 @@ function readConfiguration(options: ServeOptions): LoadResult | string {
   }
 }
 
+/** What the canary has to start: listeners with the plugins that `running` does not have. */
+function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): GranaryConfig {
+  const known = new Set(wasmPlugins(running?.listeners ?? []).map(pluginIdentity));
+  const listeners = config.listeners.flatMap((listener) => {
+    const { filterChain } = listener;
+    const { http } = filterChain;
+    const httpFilters = http.httpFilters.filter(
+      (filter) => filter.kind === "wasm" && !known.has(pluginIdentity(filter.plugin)),
+    );
+    if (httpFilters.length === 0) return [];
+    return [{ ...listener, filterChain: { ...filterChain, http: { ...http, httpFilters } } }];
+  });
+  return { ...config, clusters: [], bootstrapJson: "", listeners };
+}
+
 async function compileModules(
   config: GranaryConfig,
+  known: readonly CompiledModule[],
   problems: string[],
 ): Promise<readonly CompiledModule[]> {
   const compiled: CompiledModule[] = [];
   for (const { sha256, origin, bytes } of config.modules) {
+    const before = known.find((each) => each.sha256 === sha256);
+    if (before !== undefined) {
+      compiled.push(before);
+      continue;
+    }
     try {
       compiled.push({ sha256, module: await WebAssembly.compile(bytes) });
     } catch (error) {
@@ -83,7 +130,7 @@ async function compileModules(
   return compiled;
 }
 
-async function runCanary(program: Program, pool: CpuPool): Promise<readonly string[]> {
+async function runCanary(program: CanaryTask, pool: CpuPool): Promise<readonly string[]> {
   try {
     return await pool.run("canary", program);
   } catch (error) {

@@ -15,6 +15,7 @@ interface PiscinaModule {
     readonly filename: string;
     readonly minThreads: number;
     readonly maxThreads: number;
+    readonly idleTimeout: number;
   }) => Pool;
 }
 
@@ -24,6 +25,11 @@ const { Piscina } = require("piscina") as PiscinaModule;
 /** Guests may compute much in their start; longer than this is an endless loop. */
 const TASK_MS_MAX = 60_000;
 
+/** A thread that waits this long ends, and what guests allocated on it with it. */
+const IDLE_MS = 2_000;
+/** Compiled file beside this one. */
+const CPU_WORKER = new URL("./cpu-worker.js", import.meta.url);
+
 type TaskName = keyof CpuTasks;
 type Task<Name extends TaskName> = Parameters<CpuTasks[Name]>[0];
 type Result<Name extends TaskName> = ReturnType<CpuTasks[Name]>;
@@ -32,9 +38,14 @@ export class CpuPool {
   readonly #pool: Pool;
   readonly #clock: Clock;
 
-  constructor(clock: Clock, worker: URL) {
+  constructor(clock: Clock, worker: URL = CPU_WORKER) {
     this.#clock = clock;
-    this.#pool = new Piscina({ filename: worker.href, minThreads: 0, maxThreads: 1 });
+    this.#pool = new Piscina({
+      filename: worker.href,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: IDLE_MS,
+    });
   }
 
   /** Runs one task on a thread of its own; rejects when it throws or takes over a minute. */

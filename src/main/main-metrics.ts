@@ -2,10 +2,14 @@
  * What main itself counts: a column of its own beside those of the silos, and the gauges that are
  * brought up to date when somebody reads. Thread: main.
  */
+import type { ReloadReport } from "../admin/types.ts";
 import type { Clock } from "../base/clock.ts";
 import type { GranaryConfig } from "../config/types.ts";
 import {
+  type ClusterManagerStats,
+  type ConfigReloadStats,
   clusterManagerStats,
+  configReloadStats,
   type ListenerManagerStats,
   listenerManagerStats,
   type ServerStats,
@@ -15,6 +19,7 @@ import { SiloRecorder } from "../metrics/recorder.ts";
 import { type MetricSnapshot, MetricSnapshots } from "../metrics/snapshot.ts";
 import { createMetricRegion } from "../shm/metric-layout.ts";
 import { MetricWriter } from "../shm/metric-writer.ts";
+import type { ConfigDiff } from "./config-diff.ts";
 
 /** Envoy's stats_flush_interval: the span of a histogram's interval column. */
 const INTERVAL_MS = 5_000;
@@ -27,12 +32,21 @@ export interface ServerFacts {
   readonly openConnections: number;
 }
 
+/** What an update left. */
+export interface UpdateFacts {
+  readonly tookMs: number;
+  readonly listeners: number;
+  readonly clusters: number;
+}
+
 export class MainMetrics {
   /** One region per silo, by index; a silo that is replaced hands its region on. */
   readonly siloRegions: readonly SharedArrayBuffer[];
   readonly #snapshots: MetricSnapshots;
   readonly #server: ServerStats;
   readonly #listeners: ListenerManagerStats;
+  readonly #clusters: ClusterManagerStats;
+  readonly #reloads: ConfigReloadStats;
   readonly #clock: Clock;
 
   constructor(clock: Clock, config: GranaryConfig, concurrency: number) {
@@ -45,10 +59,12 @@ export class MainMetrics {
     this.#listeners = listenerManagerStats(root);
     this.#server.concurrency.set(concurrency);
     this.#listeners.listener_added.add(config.listeners.length);
-    const clusters = clusterManagerStats(root);
-    clusters.cluster_added.add(config.clusters.length);
-    clusters.active_clusters.set(config.clusters.length);
-    clusters.warming_clusters.set(0);
+    this.#clusters = clusterManagerStats(root);
+    this.#clusters.cluster_added.add(config.clusters.length);
+    this.#clusters.active_clusters.set(config.clusters.length);
+    this.#clusters.warming_clusters.set(0);
+    this.#reloads = configReloadStats(root);
+    this.#reloads.version.set(1);
     this.#rollIntervals();
   }
 
@@ -58,6 +74,26 @@ export class MainMetrics {
     this.#listeners.total_listeners_active.set(listenerCount);
     this.#listeners.workers_started.set(1);
     this.#server.initialization_time_ms.record(tookMs);
+  }
+
+  /** An attempt to update the configuration has ended. @param diff null: it was not read */
+  updated(report: ReloadReport, diff: ConfigDiff | null, after: UpdateFacts): void {
+    this.#reloads.update_attempt.inc();
+    this.#reloads.update_duration.record(after.tookMs);
+    if (report.kind === "refused") this.#reloads.update_rejected.inc();
+    if (report.kind !== "applied" || diff === null) return;
+    this.#reloads.update_success.inc();
+    this.#reloads.version.set(report.version);
+    const { listeners, clusters } = diff;
+    this.#listeners.listener_added.add(listeners.added.length);
+    this.#listeners.listener_create_success.add(listeners.added.length);
+    this.#listeners.listener_modified.add(listeners.modified.length);
+    this.#listeners.listener_removed.add(listeners.removed.length);
+    this.#listeners.total_listeners_active.set(after.listeners);
+    this.#clusters.cluster_added.add(clusters.added.length);
+    this.#clusters.cluster_modified.add(clusters.modified.length);
+    this.#clusters.cluster_removed.add(clusters.removed.length);
+    this.#clusters.active_clusters.set(after.clusters);
   }
 
   /** @param stillAccepting listeners that go on */

@@ -18,9 +18,6 @@ export type { ServingReport } from "./serve.ts";
 
 const log = new Logger("main");
 
-/** Compiled files beside this one. */
-const CPU_WORKER = new URL("./cpu-worker.js", import.meta.url);
-
 export interface MainHooks {
   /** Every listener serves. */
   onServing?(report: ServingReport): void;
@@ -77,7 +74,7 @@ function originOf(options: ServeOptions): string {
 
 /** What can run, or null after every problem was printed. */
 async function prepare(options: ServeOptions): Promise<Program | null> {
-  const pool = new CpuPool(systemClock, CPU_WORKER);
+  const pool = new CpuPool(systemClock);
   try {
     const result = await loadProgram(options, pool);
     for (const line of result.warnings.split("\n").filter(Boolean)) log.warn(line);

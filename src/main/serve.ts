@@ -6,6 +6,7 @@
 import { writeFileSync } from "node:fs";
 import { type AdminServer, createAdminServer } from "../admin/server.ts";
 import type { BoundListener } from "../admin/types.ts";
+import { present } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
 import { loadNative, type NativeBindings } from "../base/native.ts";
@@ -21,6 +22,8 @@ import { type DispatchPlan, planDispatch } from "./dispatch.ts";
 import { addressText, type ListenFailure, reservePorts } from "./listen.ts";
 import { siloLogOptions } from "./log-levels.ts";
 import { MainMetrics } from "./main-metrics.ts";
+import { Reloader } from "./reloader.ts";
+import { Running } from "./running.ts";
 import { Server } from "./server.ts";
 import { installSignals, type SignalActions } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -65,7 +68,13 @@ export async function serve(
   const bindings = native.kind === "loaded" ? native.bindings : null;
   const doors = await openDoors(config, bindings, transports.transports);
   if ("message" in doors) return doors.message;
-  const site = build({ options, program, plan, doors, transports: transports.transports });
+  const seats = transports.transports.map((transport, id) => ({
+    id,
+    transport,
+    port: present(doors.ports[id], "the listener's port"),
+  }));
+  const running = new Running(program, seats, systemClock);
+  const site = build({ options, running, plan, acceptor: doors.acceptor });
   return site.run(onServing);
 }
 
@@ -97,19 +106,16 @@ async function openDoors(
 
 interface Blueprint {
   readonly options: ServeOptions;
-  readonly program: Program;
+  readonly running: Running;
   readonly plan: DispatchPlan;
-  readonly doors: Doors;
-  readonly transports: readonly TransportName[];
+  readonly acceptor: Acceptor | null;
 }
 
 /** Wires the objects of a server; nothing runs yet. */
 function build(blueprint: Blueprint): Site {
-  const { options, program, plan, doors } = blueprint;
-  const { config, modules } = program;
-  const { acceptor, ports } = doors;
+  const { options, running, plan, acceptor } = blueprint;
   const { concurrency, dispatch } = plan;
-  const metrics = new MainMetrics(systemClock, config, concurrency);
+  const metrics = new MainMetrics(systemClock, running.program.config, concurrency);
   const nobody = { register: () => {}, unregister: () => {}, takeBack: () => {} };
   const supervisor = new Supervisor({
     entry: SILO_ENTRY,
@@ -119,26 +125,42 @@ function build(blueprint: Blueprint): Site {
     plan: (index) => ({
       index,
       concurrency,
-      config,
-      modules,
+      config: running.program.config,
+      modules: running.program.modules,
       metricRegions: metrics.siloRegions,
       log: siloLogOptions(options),
-      transports: blueprint.transports,
+      seats: running.seats,
       dispatch,
-      ports,
       version: versionText(),
     }),
     retire: (index) => metrics.clearGauges(index),
   });
+  const drainTimeMs = options.drainTimeS * 1000;
   const server = new Server({
-    config,
+    running,
     clock: systemClock,
     acceptor,
     supervisor,
-    drainTimeMs: options.drainTimeS * 1000,
+    drainTimeMs,
     onDraining: (draining, accepting) => metrics.draining(draining, accepting),
   });
-  return new Site(blueprint, { metrics, supervisor, server });
+  const reloader = new Reloader(options, {
+    clock: systemClock,
+    running,
+    supervisor,
+    acceptor,
+    metrics,
+    drainMs: drainTimeMs,
+    isOpen: () => server.phase === "live",
+  });
+  return new Site(blueprint, { metrics, supervisor, server, reloader });
+}
+
+interface SiteParts {
+  readonly metrics: MainMetrics;
+  readonly supervisor: Supervisor;
+  readonly server: Server;
+  readonly reloader: Reloader;
 }
 
 /** A server with its admin interface and signals. */
@@ -147,20 +169,19 @@ class Site {
   readonly #metrics: MainMetrics;
   readonly #supervisor: Supervisor;
   readonly #server: Server;
+  readonly #reloader: Reloader;
 
-  constructor(
-    blueprint: Blueprint,
-    parts: { metrics: MainMetrics; supervisor: Supervisor; server: Server },
-  ) {
+  constructor(blueprint: Blueprint, parts: SiteParts) {
     this.#blueprint = blueprint;
     this.#metrics = parts.metrics;
     this.#supervisor = parts.supervisor;
     this.#server = parts.server;
+    this.#reloader = parts.reloader;
   }
 
   /** As `serve`. */
   async run(onServing: (report: ServingReport) => void): Promise<string | null> {
-    const { acceptor } = this.#blueprint.doors;
+    const { acceptor, running } = this.#blueprint;
     const startMs = systemClock.monotonicMs();
     let admin: Admin | null = null;
     try {
@@ -170,29 +191,25 @@ class Site {
     } catch (error) {
       acceptor?.close();
       await admin?.close();
+      await this.#reloader.close();
       return error instanceof Error ? error.message : String(error);
     }
-    this.#metrics.started(this.#listeners.length, systemClock.monotonicMs() - startMs);
+    const listeners = running.boundListeners;
+    this.#metrics.started(listeners.length, systemClock.monotonicMs() - startMs);
     const removeSignals = this.#handleSignals(admin);
+    this.#reloader.start();
     log.info("starting main dispatch loop");
     onServing({
-      config: this.#blueprint.program.config,
-      listeners: this.#listeners,
+      config: running.program.config,
+      listeners,
       admin: admin?.address ?? null,
     });
     await this.#server.ended;
     removeSignals();
+    await this.#reloader.close();
     await admin?.close();
     log.info("exiting");
     return null;
-  }
-
-  get #listeners(): readonly BoundListener[] {
-    const { program, doors } = this.#blueprint;
-    return program.config.listeners.map(({ name, address }, index) => ({
-      name,
-      address: { host: address.host, port: doors.ports[index] ?? address.port },
-    }));
   }
 
   #handleSignals(admin: Admin | null): () => void {
@@ -204,22 +221,23 @@ class Site {
           supervisor: this.#supervisor,
           reopenAdminLog: () => admin?.log?.reopen(),
         }),
+      reload: () => void this.#reloader.update.reload("SIGHUP"),
     };
     return installSignals(actions, systemClock);
   }
 
   /** Null when the configuration has no admin interface. Throws when it cannot be opened. */
   async #openAdmin(): Promise<Admin | null> {
-    const { options, program } = this.#blueprint;
-    const { config } = program;
+    const { options, running } = this.#blueprint;
+    const { config } = running.program;
     if (config.admin === null) return null;
     const adminLog = createAdminLog(config, systemClock);
     const source = createAdminSource({
       version: versionText(),
       clock: systemClock,
       options,
-      config,
-      listeners: this.#listeners,
+      running,
+      update: this.#reloader.update,
       server: this.#server,
       supervisor: this.#supervisor,
       metrics: this.#metrics,

@@ -5,8 +5,8 @@
 import type { DrainOptions } from "../admin/types.ts";
 import type { Clock } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
-import type { GranaryConfig } from "../config/types.ts";
 import type { Acceptor } from "./acceptor.ts";
+import type { Running } from "./running.ts";
 import { nextServerPhase, type ServerEvent, type ServerPhase } from "./server-states.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -20,7 +20,7 @@ const QUIT_GRACE_MS_MAX = 10_000;
 const INBOUND = 1;
 
 export interface ServerParts {
-  readonly config: GranaryConfig;
+  readonly running: Pick<Running, "listeners">;
   readonly clock: Clock;
   /** Null: silos listen themselves. */
   readonly acceptor: Pick<Acceptor, "close" | "closeListeners"> | null;
@@ -37,14 +37,14 @@ export class Server {
   /** Resolves when the server has ended in order. */
   readonly ended: Promise<void>;
   readonly #parts: ServerParts;
-  readonly #accepting: Set<number>;
+  /** Seats of the listeners that were closed. */
+  readonly #closed = new Set<number>();
   #phase: ServerPhase = "initializing";
   #failsHealthcheck = false;
   #onEnded: () => void = () => undefined;
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
-    this.#accepting = new Set(parts.config.listeners.keys());
     this.ended = new Promise((resolve) => {
       this.#onEnded = resolve;
     });
@@ -71,11 +71,11 @@ export class Server {
 
   /** `/drain_listeners`. The process stays until it is told to quit. */
   drainListeners(options: DrainOptions): void {
-    const { config, clock, supervisor, drainTimeMs } = this.#parts;
-    const chosen = [...config.listeners.entries()]
-      .filter(([, listener]) => !options.inboundOnly || listener.trafficDirection === INBOUND)
-      .map(([index]) => index);
-    const all = chosen.length === config.listeners.length;
+    const { running, clock, supervisor, drainTimeMs } = this.#parts;
+    const chosen = running.listeners
+      .filter(({ config }) => !options.inboundOnly || config.trafficDirection === INBOUND)
+      .map(({ seat }) => seat.id);
+    const all = chosen.length === running.listeners.length;
     if (options.graceful || options.skipExit) {
       this.#take("drain");
       supervisor.announceDrain();
@@ -104,11 +104,12 @@ export class Server {
     this.#onEnded();
   }
 
-  #closeListeners(indexes: readonly number[], all: boolean): void {
+  #closeListeners(ids: readonly number[], all: boolean): void {
     if (this.#phase !== "draining") return;
-    for (const index of indexes) this.#accepting.delete(index);
-    this.#parts.acceptor?.closeListeners(indexes);
-    this.#parts.onDraining(indexes.length, this.#accepting.size);
+    for (const id of ids) this.#closed.add(id);
+    this.#parts.acceptor?.closeListeners(ids);
+    const accepting = this.#parts.running.listeners.length - this.#closed.size;
+    this.#parts.onDraining(ids.length, accepting);
     // Silos drain as a whole; while some listeners go on, only the doors of the others close.
     if (all) this.#parts.supervisor.drain();
   }

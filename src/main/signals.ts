@@ -1,5 +1,6 @@
 /**
- * What the process does on signals. Source: Envoy, server.cc (SIGTERM, SIGINT, SIGUSR1, SIGHUP).
+ * What the process does on signals. Source: Envoy, server.cc (SIGTERM, SIGINT, SIGUSR1); SIGHUP,
+ * which Envoy eats, reads the configuration again.
  */
 import { constants } from "node:os";
 import type { Clock } from "../base/clock.ts";
@@ -13,6 +14,8 @@ export interface SignalActions {
   /** The second one: ends now, with the code a shell gives for the signal. */
   abandon(exitCode: number): void;
   reopenLogs(): void;
+  /** SIGHUP. */
+  reload(): void;
 }
 
 const SIGNAL_EXIT_BASE = 128;
@@ -36,7 +39,7 @@ export function installSignals(actions: SignalActions, clock: Clock): () => void
     SIGTERM: end("SIGTERM"),
     SIGINT: end("SIGINT"),
     SIGUSR1: () => actions.reopenLogs(),
-    SIGHUP: () => log.warn("caught and eating SIGHUP"),
+    SIGHUP: () => actions.reload(),
   } as const;
   const entries = Object.entries(handlers) as [keyof typeof handlers, () => void][];
   for (const [signal, handler] of entries) process.on(signal, handler);

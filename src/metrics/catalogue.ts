@@ -131,6 +131,8 @@ export const SERVER_STATS = {
 /** `listener_manager.<row>`, written by main. */
 export const LISTENER_MANAGER_STATS = {
   listener_added: counter("Listeners added"),
+  listener_modified: counter("Listeners changed while they serve"),
+  listener_removed: counter("Listeners removed"),
   listener_create_success: counter("Listeners that every silo took"),
   total_listeners_active: gauge("Listeners that accept connections"),
   total_listeners_draining: gauge("Listeners that drain"),
@@ -140,8 +142,22 @@ export const LISTENER_MANAGER_STATS = {
 /** `cluster_manager.<row>`, written by main. */
 export const CLUSTER_MANAGER_STATS = {
   cluster_added: counter("Clusters added"),
+  cluster_modified: counter("Clusters changed while they serve"),
+  cluster_removed: counter("Clusters removed"),
   active_clusters: gauge("Clusters ready for requests"),
   warming_clusters: gauge("Clusters not ready yet"),
+} as const satisfies MetricRows;
+
+/** `config_reload.<row>`, written by main: the bootstrap read again while it runs. */
+export const CONFIG_RELOAD_STATS = {
+  update_attempt: counter("Times the configuration was read again"),
+  update_success: counter("Times a new configuration was taken"),
+  update_rejected: counter("Times a new configuration was refused and the old one went on"),
+  version: gauge("Version of the configuration in use; 1 at the start"),
+  update_duration: histogram(
+    "Time to read and take a configuration, in milliseconds",
+    "milliseconds",
+  ),
 } as const satisfies MetricRows;
 
 /** `wasm.envoy.wasm.runtime.<engine>.<row>`: VMs. */
@@ -172,6 +188,7 @@ export type ListenerHttpStats = HandlesOf<typeof LISTENER_HTTP_STATS>;
 export type ServerStats = HandlesOf<typeof SERVER_STATS>;
 export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
+export type ConfigReloadStats = HandlesOf<typeof CONFIG_RELOAD_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
 export type CalloutStats = HandlesOf<typeof CALLOUT_STATS>;
 export type WasmPluginStats = HandlesOf<typeof WASM_PLUGIN_STATS>;
@@ -210,6 +227,10 @@ export function listenerManagerStats(root: MetricScope): ListenerManagerStats {
 
 export function clusterManagerStats(root: MetricScope): ClusterManagerStats {
   return handlesOf(CLUSTER_MANAGER_STATS, root.scope("cluster_manager"));
+}
+
+export function configReloadStats(root: MetricScope): ConfigReloadStats {
+  return handlesOf(CONFIG_RELOAD_STATS, root.scope("config_reload"));
 }
 
 /** @param engine "v8" or "null" */

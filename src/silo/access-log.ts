@@ -22,6 +22,8 @@ class LogSink {
   #pending: string[] = [];
   #pendingBytes = 0;
   #timer: Timer | null = null;
+  /** No configuration names the file any more; streams that began before may still log. */
+  #retired = false;
   readonly #onTimer = (): void => this.flush();
 
   constructor(sink: AccessLogConfig["sink"], clock: Clock) {
@@ -47,10 +49,25 @@ class LogSink {
     this.#pendingBytes = 0;
     let written = 0;
     try {
+      if (this.#fd < 0 && this.#path !== null) this.#fd = openSync(this.#path, "a");
       while (written < bytes.length) written += writeSync(this.#fd, bytes, written);
     } catch (error) {
       log.error(`access log ${this.#path ?? `fd ${this.#fd}`}: lines lost: ${String(error)}`);
     }
+    if (this.#retired) this.#close();
+  }
+
+  /** The file is closed between lines from now on. */
+  retire(): void {
+    this.#retired = true;
+    this.flush();
+    this.#close();
+  }
+
+  #close(): void {
+    if (this.#path === null || this.#fd < 0) return;
+    closeSync(this.#fd);
+    this.#fd = -1;
   }
 
   /** After a rotation: goes on in a new file of the same name. */
@@ -81,12 +98,22 @@ export class AccessLogs {
   }
 
   #sinkOf(config: AccessLogConfig): LogSink {
-    const key = config.sink.kind === "file" ? `file:${config.sink.path}` : config.sink.kind;
+    const key = keyOf(config);
     const known = this.#sinks.get(key);
     if (known !== undefined) return known;
     const sink = new LogSink(config.sink, this.#clock);
     this.#sinks.set(key, sink);
     return sink;
+  }
+
+  /** Closes the files that none of `configs` names. */
+  retain(configs: readonly AccessLogConfig[]): void {
+    const kept = new Set(configs.map(keyOf));
+    for (const [key, sink] of this.#sinks) {
+      if (kept.has(key)) continue;
+      this.#sinks.delete(key);
+      sink.retire();
+    }
   }
 
   flush(): void {
@@ -96,6 +123,10 @@ export class AccessLogs {
   reopen(): void {
     for (const sink of this.#sinks.values()) sink.reopen();
   }
+}
+
+function keyOf({ sink }: AccessLogConfig): string {
+  return sink.kind === "file" ? `file:${sink.path}` : sink.kind;
 }
 
 interface LogTarget {

@@ -36,6 +36,7 @@ export class HttpManager implements StreamFactory {
   readonly #plugins: readonly Plugin[];
   readonly #byClass: readonly Counter[];
   #streamCount = 0;
+  #draining = false;
 
   constructor(silo: SiloServices, listener: ListenerConfig) {
     this.silo = silo;
@@ -61,9 +62,14 @@ export class HttpManager implements StreamFactory {
     ];
   }
 
-  /** The silo is draining: responses carry `connection: close`. */
+  /** The silo or this listener is draining: responses carry `connection: close`. */
   get draining(): boolean {
-    return this.silo.draining;
+    return this.#draining || this.silo.draining;
+  }
+
+  /** The listener is removed. */
+  drain(): void {
+    this.#draining = true;
   }
 
   nextStreamId(): number {

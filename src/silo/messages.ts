@@ -6,14 +6,14 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { LogComponent, LogLevel } from "../base/log.ts";
-import type { GranaryConfig } from "../config/types.ts";
+import type { ClusterConfig, GranaryConfig, ListenerConfig } from "../config/types.ts";
 
 export interface SiloBoot {
   readonly index: number;
   readonly concurrency: number;
   /** Module bytes are left out (empty); the compiled modules are in `modules`. */
   readonly config: GranaryConfig;
-  readonly modules: readonly { readonly sha256: string; readonly module: WebAssembly.Module }[];
+  readonly modules: readonly SentModule[];
   /** Metric region of every silo, by index; this silo writes `metricRegions[index]` only. */
   readonly metricRegions: readonly SharedArrayBuffer[];
   readonly log: {
@@ -21,16 +21,45 @@ export interface SiloBoot {
     readonly components: readonly (readonly [LogComponent, LogLevel])[];
     readonly format: string;
   };
-  /** Transport of each listener, by index. */
-  readonly transports: readonly TransportName[];
   /** How this silo gets its connections for `codec` listeners. */
   readonly dispatch: "fd" | "reusePort" | "shared";
-  /** Port a listener really has (port 0 resolved by main), by listener index. */
-  readonly ports: readonly number[];
+  /** Beside `config.listeners`, by index. */
+  readonly seats: readonly ListenerSeat[];
   readonly controlPort: MessagePort;
   /** Two Int32 that the silo writes and the supervisor reads; see SILO_WORDS. */
   readonly heartbeat: SharedArrayBuffer;
   readonly version: string;
+}
+
+export interface SentModule {
+  readonly sha256: string;
+  readonly module: WebAssembly.Module;
+}
+
+/** What main decided about a listener. */
+export interface ListenerSeat {
+  /** Names the listener in messages; never used for another one. */
+  readonly id: number;
+  readonly transport: TransportName;
+  /** The port it really has (port 0 resolved by main). */
+  readonly port: number;
+}
+
+/** What differs between the configuration that runs and the next one. */
+export interface ConfigUpdate {
+  /** Version of the next configuration. */
+  readonly version: number;
+  /** Clusters that are new or changed. */
+  readonly clusters: readonly ClusterConfig[];
+  readonly removedClusters: readonly string[];
+  /** Listeners that are new (an id that is not known) or changed. */
+  readonly listeners: readonly { readonly seat: ListenerSeat; readonly config: ListenerConfig }[];
+  /** Ids. */
+  readonly removedListeners: readonly number[];
+  /** Code that is new. */
+  readonly modules: readonly SentModule[];
+  /** How long connections of removed listeners may go on. */
+  readonly drainMs: number;
 }
 
 /** Indexes into the Int32Array over `SiloBoot.heartbeat`. Writer: the silo, by Atomics. */
@@ -56,7 +85,7 @@ export type UwsTrial =
 
 /** main -> silo on the worker's port. */
 export type ToSilo =
-  /** The silo now owns `fd` (a duplicate made for it). */
+  /** The silo now owns `fd` (a duplicate made for it). `listener`: id of its seat. */
   { readonly kind: "connection"; readonly listener: number; readonly fd: number };
 
 /** silo -> main on the worker's port. */
@@ -74,6 +103,16 @@ export interface SiloControl {
   setLogLevel(level: LogLevel): void;
   setComponentLogLevel(component: LogComponent, level: LogLevel): void;
   clusters(): readonly ClusterReport[];
+  /**
+   * Makes everything that `update` needs beside what runs, and changes nothing. Followed by
+   * `commit` or `abandon`.
+   * @returns why the update is refused here; empty = prepared.
+   */
+  prepare(update: ConfigUpdate): Promise<readonly string[]>;
+  /** New streams use the prepared configuration from now on. */
+  commit(): void;
+  /** Drops what was prepared; harmless without it. */
+  abandon(): void;
   memory(): { readonly heapUsed: number; readonly heapTotal: number; readonly external: number };
   reopenLogs(): void;
 }

@@ -25,9 +25,12 @@ import { SiloListener } from "./downstream/listener.ts";
 import type { DownstreamListener } from "./downstream/types.ts";
 import { UwsListener } from "./downstream/uws.ts";
 import { loadUws, type UwsLibrary } from "./downstream/uws-library.ts";
-import { HttpManager } from "./http-manager.ts";
+import type { HttpManager } from "./http-manager.ts";
+import { LiveConfig } from "./live-config.ts";
 import {
+  type ConfigUpdate,
   type FromSilo,
+  type ListenerSeat,
   SILO_WORDS,
   type SiloBoot,
   type SiloControl,
@@ -115,31 +118,23 @@ async function openUws(): Promise<UwsLibrary> {
 class Silo implements SiloControl {
   readonly #slab = new BodySlab(LIMITS.bodySlabBytes);
   readonly #services = createServices(this.#slab);
-  readonly #listeners: DownstreamListener[] = [];
+  readonly #live = new LiveConfig(this.#services, (seat, manager) => this.#open(seat, manager));
+  #uws: UwsLibrary | null = null;
 
   async start(): Promise<void> {
     const failures = this.#services.plugins.start();
-    const closed = (listener: number): void => send({ kind: "connectionClosed", listener });
-    const uws = boot.transports.includes("uws") ? await openUws() : null;
     for (const [index, config] of boot.config.listeners.entries()) {
-      const manager = new HttpManager(this.#services, config);
-      const port = boot.ports[index] ?? config.address.port;
-      if (uws !== null && boot.transports[index] === "uws") {
-        const listener = new UwsListener(manager, uws);
-        this.#listeners.push(listener);
-        await listener.listen(port);
-        continue;
-      }
-      const listener = new SiloListener(index, manager, this.#slab, closed);
-      this.#listeners.push(listener);
-      if (boot.dispatch === "fd") continue;
-      await listener.listen({ port, reusePort: boot.dispatch === "reusePort" });
+      await this.#live.open(present(boot.seats[index], "the listener's seat"), config);
     }
     const words = new Int32Array(boot.heartbeat);
     port.on("message", (message: ToSilo) => {
       // Counted before it is touched: main gives uncounted descriptors of a dead silo to another.
       Atomics.add(words, SILO_WORDS.adopted, 1);
-      const listener = this.#listeners[message.listener];
+      const listener = this.#live.listener(message.listener);
+      if (listener === null) {
+        this.#refuse(message);
+        return;
+      }
       assert(listener instanceof SiloListener, "descriptors are for codec listeners");
       listener.accept({ fd: message.fd });
     });
@@ -151,26 +146,61 @@ class Silo implements SiloControl {
     send({ kind: "ready", failures });
   }
 
+  async #open(seat: ListenerSeat, manager: HttpManager): Promise<DownstreamListener> {
+    const { id, port } = seat;
+    if (seat.transport === "uws") {
+      this.#uws ??= await openUws();
+      const listener = new UwsListener(manager, this.#uws);
+      await listener.listen(port);
+      return listener;
+    }
+    const closed = (): void => send({ kind: "connectionClosed", listener: id });
+    const listener = new SiloListener(manager, this.#slab, closed);
+    if (boot.dispatch !== "fd") {
+      await listener.listen({ port, reusePort: boot.dispatch === "reusePort" });
+    }
+    return listener;
+  }
+
+  /** The listener was removed while the descriptor was on its way. */
+  #refuse({ listener, fd }: ToSilo): void {
+    const native = loadNative();
+    if (native.kind === "loaded") native.bindings.closeFd(fd);
+    send({ kind: "connectionClosed", listener });
+  }
+
+  prepare(update: ConfigUpdate): Promise<readonly string[]> {
+    return this.#live.prepare(update);
+  }
+
+  commit(): void {
+    this.#live.commit();
+  }
+
+  abandon(): void {
+    this.#live.abandon();
+  }
+
   drain(): void {
     this.#services.draining = true;
-    for (const listener of this.#listeners) listener.drain();
+    for (const listener of this.#live.listeners) listener.drain();
   }
 
   async stop(graceMs: number): Promise<void> {
     this.drain();
     const deadline = systemClock.monotonicMs() + graceMs;
-    while (this.#open() > 0 && systemClock.monotonicMs() < deadline) {
+    while (this.#openConnections() > 0 && systemClock.monotonicMs() < deadline) {
       await new Promise<void>((resolve) => systemClock.after(STOP_POLL_MS, resolve));
     }
-    for (const listener of this.#listeners) listener.destroyAll();
+    for (const listener of this.#live.listeners) listener.destroyAll();
     this.#services.plugins.stop(0);
     this.#services.clusters.close();
     this.#services.accessLogs.flush();
     this.#services.wheel.close();
   }
 
-  #open(): number {
-    return this.#listeners.reduce((sum, listener) => sum + listener.connectionCount, 0);
+  #openConnections(): number {
+    return this.#live.listeners.reduce((sum, listener) => sum + listener.connectionCount, 0);
   }
 
   setLogLevel = setLogLevel;

@@ -10,7 +10,7 @@ import type { BodySlab } from "../shm/body-slab.ts";
 import { UpstreamCluster } from "./cluster.ts";
 import type { DnsResolver } from "./dns.ts";
 import type { Connect } from "./pool-runtime.ts";
-import type { Cluster, ClusterSet } from "./types.ts";
+import type { Cluster, ClusterChange, ClusterSet } from "./types.ts";
 import { createUpstreamTls } from "./upstream-tls.ts";
 
 export interface ClusterSetOptions {
@@ -30,15 +30,7 @@ export interface ClusterSetOptions {
  * need them. Throws on TLS certificates that OpenSSL refuses. Thread: the silo that owns `slab`.
  */
 export function createClusterSet(options: ClusterSetOptions): ClusterSet {
-  const clusters = new Map<string, UpstreamCluster>();
-  for (const config of options.clusters) {
-    const { metrics, clock, random, dns } = options;
-    const connect = connectOf(config, options.slab);
-    const cluster = new UpstreamCluster({ config, metrics, clock, random, dns, connect });
-    clusters.set(config.name, cluster);
-  }
-  for (const cluster of clusters.values()) cluster.start();
-  return new SiloClusters(clusters);
+  return new SiloClusters(options);
 }
 
 function connectOf(config: ClusterConfig, slab: BodySlab): Connect {
@@ -52,14 +44,23 @@ function connectOf(config: ClusterConfig, slab: BodySlab): Connect {
     );
 }
 
+function allReady(clusters: readonly UpstreamCluster[]): Promise<void> {
+  return Promise.all(clusters.map(({ discovery }) => discovery.ready)).then(() => undefined);
+}
+
 class SiloClusters implements ClusterSet {
   readonly ready: Promise<void>;
-  readonly #clusters: ReadonlyMap<string, UpstreamCluster>;
+  readonly #options: ClusterSetOptions;
+  readonly #clusters = new Map<string, UpstreamCluster>();
 
-  constructor(clusters: ReadonlyMap<string, UpstreamCluster>) {
-    this.#clusters = clusters;
-    const all = [...clusters.values()].map((cluster) => cluster.discovery.ready);
-    this.ready = Promise.all(all).then(() => undefined);
+  constructor(options: ClusterSetOptions) {
+    this.#options = options;
+    const made = options.clusters.map((config) => this.#make(config));
+    for (const cluster of made) {
+      this.#clusters.set(cluster.config.name, cluster);
+      cluster.start();
+    }
+    this.ready = allReady(made);
   }
 
   get(name: string): Cluster | null {
@@ -70,11 +71,50 @@ class SiloClusters implements ClusterSet {
     return [...this.#clusters.values()];
   }
 
+  stage(configs: readonly ClusterConfig[]): ClusterChange {
+    const made = configs.map((config) => this.#make(config));
+    for (const cluster of made) cluster.start();
+    return {
+      ready: allReady(made),
+      commit: (removed) => {
+        for (const name of removed) this.#remove(name);
+        for (const cluster of made) this.#put(cluster);
+      },
+      discard: () => {
+        for (const cluster of made) {
+          cluster.close();
+          this.#clusters.get(cluster.config.name)?.showMembership();
+        }
+      },
+    };
+  }
+
   drain(): void {
     for (const cluster of this.#clusters.values()) cluster.drain();
   }
 
   close(): void {
     for (const cluster of this.#clusters.values()) cluster.close();
+  }
+
+  #make(config: ClusterConfig): UpstreamCluster {
+    const { metrics, clock, random, dns, slab } = this.#options;
+    const connect = connectOf(config, slab);
+    return new UpstreamCluster({ config, metrics, clock, random, dns, connect });
+  }
+
+  #put(cluster: UpstreamCluster): void {
+    const { name } = cluster.config;
+    this.#clusters.get(name)?.retire();
+    this.#clusters.set(name, cluster);
+    cluster.showMembership();
+  }
+
+  #remove(name: string): void {
+    const cluster = this.#clusters.get(name);
+    if (cluster === undefined) return;
+    this.#clusters.delete(name);
+    cluster.retire();
+    cluster.showMembership(0);
   }
 }

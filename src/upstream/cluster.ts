@@ -124,6 +124,18 @@ export class UpstreamCluster implements Cluster {
     for (const endpoint of this.#picker.endpoints) endpoint.pool.drain();
   }
 
+  /** A changed or removed configuration takes its place: it serves what it has, and ends. */
+  retire(): void {
+    this.discovery.stop();
+    this.drain();
+  }
+
+  /** Gauges of the endpoints, which clusters of one name share. */
+  showMembership(count = this.endpointCount): void {
+    this.stats.handles.membership_total.set(count);
+    this.stats.handles.membership_healthy.set(count);
+  }
+
   close(): void {
     this.#phase = "closed";
     this.discovery.stop();
@@ -142,8 +154,7 @@ export class UpstreamCluster implements Cluster {
     this.#picker = this.#pickerOf(after);
     const { handles } = this.stats;
     handles.membership_change.inc();
-    handles.membership_total.set(after.length);
-    handles.membership_healthy.set(after.length);
+    this.showMembership();
     for (const endpoint of before) if (!kept.has(endpoint.pool)) this.#retire(endpoint.pool);
   }
 

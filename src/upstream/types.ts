@@ -120,11 +120,29 @@ export interface EndpointStats {
   readonly stats: Readonly<Record<string, number>>;
 }
 
+/** Clusters that warm up while others serve. */
+export interface ClusterChange {
+  /** Resolves when each has its first answer from DNS, good or bad. */
+  readonly ready: Promise<void>;
+  /**
+   * New requests go to the new clusters. Replaced ones, and those called `removed`, finish what
+   * they have: their idle connections close now.
+   */
+  commit(removed: readonly string[]): void;
+  /** Drops the new clusters. */
+  discard(): void;
+}
+
 export interface ClusterSet {
   get(name: string): Cluster | null;
   all(): readonly Cluster[];
   /** Resolves when each cluster has its first answer from DNS, good or bad. Start-up only. */
   readonly ready: Promise<void>;
+  /**
+   * Makes clusters that are to stand beside or in place of those of the same names; nothing uses
+   * them before {@link ClusterChange.commit}. Throws as `createClusterSet` does.
+   */
+  stage(clusters: readonly ClusterConfig[]): ClusterChange;
   /** Closes idle connections now and busy ones when their exchange ends. */
   drain(): void;
   close(): void;

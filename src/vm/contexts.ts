@@ -91,6 +91,7 @@ export class HttpStreamContext implements GuestContext, StreamContext {
     this.root = root;
     this.config = config;
     this.roles = roles;
+    root.streamBegan();
   }
 
   /** Whether effects on the stream still make sense. */
@@ -160,6 +161,7 @@ export class HttpStreamContext implements GuestContext, StreamContext {
     if (known && vm.running) notifyGuest(this, vm.entries.proxy_on_delete, 0);
     this.#phase = "deleted";
     vm.contexts.remove(this.id);
+    this.root.streamEnded();
   }
 
   /** Notes whether a callback of `direction` left its half of the stream held. */

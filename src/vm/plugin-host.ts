@@ -6,9 +6,16 @@ import type { GranaryConfig, PluginConfig } from "../config/types.ts";
 import { HttpStreamContext } from "./contexts.ts";
 import type { VmEngine } from "./engine.ts";
 import { FailedStreamContext } from "./failed-stream.ts";
+import { pluginIdentity, vmSlotKey, wasmPlugins } from "./plugin-identity.ts";
 import type { StreamRoles, ThreadRoles } from "./roles.ts";
-import { RootSlot, type SlotOptions, VmSlot, vmSlotKey } from "./slots.ts";
-import type { CreatePluginHost, Plugin, PluginHost, StreamContext } from "./types.ts";
+import { RootSlot, type SlotOptions, VmSlot } from "./slots.ts";
+import type {
+  CreatePluginHost,
+  Plugin,
+  PluginHost,
+  PluginModules,
+  StreamContext,
+} from "./types.ts";
 import { v8Engine } from "./v8-engine.ts";
 
 class HostedPlugin implements Plugin {
@@ -32,30 +39,24 @@ class HostedPlugin implements Plugin {
   }
 }
 
-/** The plugins of every wasm filter of `config`, in the order of the listeners. */
-function wasmPlugins(config: GranaryConfig): PluginConfig[] {
-  return config.listeners.flatMap((listener) =>
-    listener.filterChain.http.httpFilters.flatMap((filter) =>
-      filter.kind === "wasm" ? [filter.plugin] : [],
-    ),
-  );
-}
-
 interface HostOptions {
-  readonly config: GranaryConfig;
-  readonly modules: ReadonlyMap<string, WebAssembly.Module>;
   readonly roles: ThreadRoles;
   readonly engine: VmEngine;
 }
 
 class ThreadPluginHost implements PluginHost {
   readonly #options: HostOptions;
+  /** What `start` starts. */
+  #first: readonly PluginConfig[];
   readonly #vms = new Map<string, VmSlot>();
-  readonly #roots = new Map<string, RootSlot>();
+  readonly #roots = new Map<string, { readonly slot: RootSlot; readonly vmKey: string }>();
   readonly #plugins = new Map<PluginConfig, HostedPlugin>();
+  #modules: PluginModules;
 
-  constructor(options: HostOptions) {
+  constructor(options: HostOptions, config: GranaryConfig, modules: PluginModules) {
     this.#options = options;
+    this.#first = wasmPlugins(config.listeners);
+    this.#modules = modules;
   }
 
   get vmCount(): number {
@@ -65,13 +66,25 @@ class ThreadPluginHost implements PluginHost {
   }
 
   start(): readonly string[] {
-    const problems: string[] = [];
-    for (const config of wasmPlugins(this.#options.config)) {
-      if (this.#plugins.has(config)) continue;
-      const problem = this.#add(config).start();
-      if (problem !== null) problems.push(`plugin "${config.name}": ${problem}`);
-    }
-    return problems;
+    const first = this.#first;
+    // What is replaced later is not kept from here.
+    this.#first = [];
+    return this.#start(first);
+  }
+
+  stage(plugins: readonly PluginConfig[], modules: PluginModules): readonly string[] {
+    this.#modules = new Map([...this.#modules, ...modules]);
+    // A root that runs, or failed and waits for its reload, is no matter of the new configuration.
+    return this.#start(plugins.filter((config) => !this.#roots.has(pluginIdentity(config))));
+  }
+
+  retain(plugins: readonly PluginConfig[]): void {
+    const kept = new Set(plugins);
+    const keptRoots = new Set(plugins.map(pluginIdentity));
+    const keptCode = new Set(plugins.map((config) => config.vm.codeSha256));
+    for (const config of this.#plugins.keys()) if (!kept.has(config)) this.#plugins.delete(config);
+    for (const key of [...this.#roots.keys()]) if (!keptRoots.has(key)) this.#retire(key);
+    this.#modules = new Map([...this.#modules].filter(([sha256]) => keptCode.has(sha256)));
   }
 
   plugin(config: PluginConfig): Plugin {
@@ -84,7 +97,7 @@ class ThreadPluginHost implements PluginHost {
       left--;
       if (left === 0) this.#close();
     };
-    for (const slot of this.#roots.values()) slot.finish(ended);
+    for (const { slot } of this.#roots.values()) slot.finish(ended);
     if (left > 0) this.#options.roles.timers.after(graceMs, () => this.#close());
   }
 
@@ -92,22 +105,46 @@ class ThreadPluginHost implements PluginHost {
     for (const slot of this.#vms.values()) slot.close();
   }
 
+  #start(plugins: readonly PluginConfig[]): readonly string[] {
+    const problems: string[] = [];
+    for (const config of plugins) {
+      if (this.#plugins.has(config)) continue;
+      const problem = this.#add(config).start();
+      if (problem !== null) problems.push(`plugin "${config.name}": ${problem}`);
+    }
+    return problems;
+  }
+
+  /** The slot takes no new stream; its VM closes with its last root. */
+  #retire(rootKey: string): void {
+    const root = this.#roots.get(rootKey);
+    if (root === undefined) return;
+    this.#roots.delete(rootKey);
+    const { vmKey, slot } = root;
+    const vmSlot = this.#vms.get(vmKey);
+    slot.retire(() => {
+      if (vmSlot === undefined || !vmSlot.release()) return;
+      this.#vms.delete(vmKey);
+      vmSlot.close();
+    });
+  }
+
   #add(config: PluginConfig): HostedPlugin {
-    const { engine, roles, modules } = this.#options;
-    const code = modules.get(config.vm.codeSha256) ?? null;
+    const { engine, roles } = this.#options;
+    const code = this.#modules.get(config.vm.codeSha256) ?? null;
     const options: SlotOptions = { engine, roles, code, plugin: config };
     const vmKey = vmSlotKey(config);
     const vmSlot = this.#vms.get(vmKey) ?? new VmSlot(options);
     this.#vms.set(vmKey, vmSlot);
-    const rootKey = `${vmKey} ${config.pluginKey}`;
-    const rootSlot = this.#roots.get(rootKey) ?? new RootSlot(vmSlot, options);
-    this.#roots.set(rootKey, rootSlot);
-    const plugin = new HostedPlugin(config, rootSlot);
+    const rootKey = pluginIdentity(config);
+    const root = this.#roots.get(rootKey) ?? { slot: new RootSlot(vmSlot, options), vmKey };
+    this.#roots.set(rootKey, root);
+    const plugin = new HostedPlugin(config, root.slot);
     this.#plugins.set(config, plugin);
     return plugin;
   }
 }
 
 /** The plugin host of a thread, over the engine built into Node. */
-export const createPluginHost: CreatePluginHost = (options) =>
-  new ThreadPluginHost({ ...options, engine: v8Engine });
+export const createPluginHost: CreatePluginHost = ({ config, modules, roles }) =>
+  new ThreadPluginHost({ roles, engine: v8Engine }, config, modules);

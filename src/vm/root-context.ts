@@ -32,6 +32,8 @@ export class RootContext implements GuestContext {
   #tickMs = 0;
   #cancelTick: (() => void) | null = null;
   #whenDeleted: (() => void) | null = null;
+  #streamCount = 0;
+  #whenIdle: (() => void) | null = null;
 
   constructor(vm: Vm, config: PluginConfig) {
     this.vm = vm;
@@ -104,6 +106,26 @@ export class RootContext implements GuestContext {
     this.#cancelTick = null;
   }
 
+  /** A stream of this plugin begins. */
+  streamBegan(): void {
+    this.#streamCount++;
+  }
+
+  /** A stream of this plugin has been deleted. */
+  streamEnded(): void {
+    this.#streamCount--;
+    if (this.#streamCount === 0 && this.#whenIdle !== null) this.#becomeIdle();
+  }
+
+  /**
+   * Runs `idle` once, when no stream is left; new ones must not begin any more. Never within a call
+   * into the guest: the last stream may end inside of one.
+   */
+  whenIdle(idle: () => void): void {
+    this.#whenIdle = idle;
+    if (this.#streamCount === 0) this.#becomeIdle();
+  }
+
   /**
    * Ends the plugin: proxy_on_done, and proxy_on_delete at once or when the guest calls proxy_done.
    * @param whenDeleted runs once, when the context is gone.
@@ -127,6 +149,12 @@ export class RootContext implements GuestContext {
     const whenDeleted = this.#whenDeleted;
     this.#whenDeleted = null;
     whenDeleted?.();
+  }
+
+  #becomeIdle(): void {
+    const idle = this.#whenIdle;
+    this.#whenIdle = null;
+    if (idle !== null) this.vm.roles.timers.after(0, idle);
   }
 
   #refuse(callback: string): string {

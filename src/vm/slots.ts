@@ -13,6 +13,9 @@ import { Vm } from "./vm.ts";
 
 const logger = new Logger("wasm");
 
+/** A replaced plugin that answered false to proxy_on_done has this long for proxy_done. */
+const DONE_GRACE_MS = 10_000;
+
 export interface SlotOptions {
   readonly engine: VmEngine;
   readonly roles: ThreadRoles;
@@ -25,20 +28,14 @@ function nowMs(roles: ThreadRoles): number {
   return Number(roles.timers.monotonicNs() / 1_000_000n);
 }
 
-/** Plugins share a VM when these are equal: beside the VM key, what the guest may see and do. */
-export function vmSlotKey(plugin: PluginConfig): string {
-  const allowed = plugin.allowedCapabilities;
-  const restriction = allowed === null ? null : [...allowed].sort();
-  return JSON.stringify([plugin.vm.vmKey, plugin.vm.environment, restriction]);
-}
-
 export class VmSlot {
   readonly #options: SlotOptions;
-  readonly #backoff: ReloadBackoff;
+  #backoff: ReloadBackoff;
   #vm: Vm | null = null;
   #problem = "not started";
   /** A VM that never ran is not tried again: its module or configuration is wrong. */
   #mayRun = true;
+  #rootCount = 0;
 
   constructor(options: SlotOptions) {
     this.#options = options;
@@ -48,6 +45,20 @@ export class VmSlot {
   /** Why {@link acquire} gave null. */
   get problem(): string {
     return this.#problem;
+  }
+
+  /** A root slot is made over this VM: a new plugin does not wait for a failed VM's backoff. */
+  lease(): void {
+    this.#rootCount++;
+    if (this.#vm?.running === true) return;
+    this.#backoff = new ReloadBackoff(this.#options.plugin.reloadBaseIntervalMs);
+    this.#mayRun = true;
+  }
+
+  /** A root slot has ended; true when none is left. */
+  release(): boolean {
+    this.#rootCount--;
+    return this.#rootCount === 0;
   }
 
   /** The VM, whether or not it still runs. */
@@ -85,6 +96,7 @@ export class VmSlot {
   close(): void {
     this.#mayRun = false;
     this.#vm?.close();
+    this.#vm = null;
   }
 }
 
@@ -99,6 +111,7 @@ export class RootSlot {
   #mayRun = true;
 
   constructor(vmSlot: VmSlot, options: SlotOptions) {
+    vmSlot.lease();
     this.#vmSlot = vmSlot;
     this.#plugin = options.plugin;
     this.#roles = options.roles;
@@ -130,6 +143,26 @@ export class RootSlot {
     }
     this.#root = root;
     return root;
+  }
+
+  /** As {@link finish}, but after the last stream; a guest that is never done is not waited for. */
+  retire(ended: () => void): void {
+    this.#mayRun = false;
+    const root = this.#root;
+    if (root === null) {
+      ended();
+      return;
+    }
+    root.whenIdle(() => {
+      let cancel = (): void => undefined;
+      this.finish(() => {
+        cancel();
+        // Whoever still holds the slot does not keep the memory.
+        this.#root = null;
+        ended();
+      });
+      if (root.isDraining) cancel = this.#roles.timers.after(DONE_GRACE_MS, () => root.delete());
+    });
   }
 
   /** Ends the root; there will be no other. `ended` runs once, when the root is gone. */

@@ -51,14 +51,26 @@ export interface PluginHost {
    * message per plugin that failed to start; the plugin then acts by its policy. */
   start(): readonly string[];
   plugin(config: PluginConfig): Plugin;
+  /**
+   * Starts what `plugins` need beyond what runs: VMs and roots with equal keys are kept. What runs
+   * is not touched. @returns one message per plugin that failed to start
+   */
+  stage(plugins: readonly PluginConfig[], modules: PluginModules): readonly string[];
+  /**
+   * From now on streams are made for `plugins` only: roots of other plugins end after their last
+   * stream, VMs after their last root.
+   */
+  retain(plugins: readonly PluginConfig[]): void;
   /** proxy_on_done / delete on roots; after `graceMs` at most everything is dropped. */
   stop(graceMs: number): void;
   readonly vmCount: number;
 }
 
+/** Compiled code by sha256. */
+export type PluginModules = ReadonlyMap<string, WebAssembly.Module>;
+
 export type CreatePluginHost = (options: {
   readonly config: GranaryConfig;
-  /** Compiled code by sha256. */
-  readonly modules: ReadonlyMap<string, WebAssembly.Module>;
+  readonly modules: PluginModules;
   readonly roles: ThreadRoles;
 }) => PluginHost;

@@ -11,6 +11,8 @@ import { fileURLToPath } from "node:url";
 /** `dist/` of the build that the tests themselves are part of. */
 export const BUILD_ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
+const ADMIN = "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n";
+
 export interface ProxyOptions {
   readonly yaml: string;
   readonly concurrency?: number;
@@ -91,8 +93,22 @@ export class ProxyProcess {
     return null;
   }
 
+  /** Writes another configuration under the same name; nothing reads it yet. */
+  configure(yaml: string): void {
+    writeFileSync(join(this.directory, "envoy.yaml"), ADMIN + yaml);
+  }
+
+  /** Writes another configuration and has it read by POST /reload. */
+  async reload(yaml: string): Promise<HttpAnswer> {
+    this.configure(yaml);
+    const answer = await this.admin("/reload", "POST");
+    await this.readListeners();
+    return answer;
+  }
+
   async readListeners(): Promise<void> {
     const { body } = await this.admin("/listeners");
+    this.#ports.clear();
     for (const line of body.trim().split("\n")) {
       const [name, address] = line.split("::");
       if (name !== undefined && address !== undefined) {
@@ -142,8 +158,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyProcess> {
   const directory = mkdtempSync(join(tmpdir(), "granary-test-"));
   const config = join(directory, "envoy.yaml");
   const adminFile = join(directory, "admin");
-  const admin = "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n";
-  writeFileSync(config, admin + options.yaml);
+  writeFileSync(config, ADMIN + options.yaml);
   const args = ["-c", config, "--admin-address-path", adminFile];
   args.push("--concurrency", String(options.concurrency ?? 1), ...(options.args ?? []));
   const child = spawn(

@@ -7,7 +7,6 @@ import type { BodyFraming } from "../../http/h1/types.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { Connection } from "../../net/types.ts";
 import type { BodyChunk } from "../../shm/body-chunk.ts";
-import type { HttpManager } from "../http-manager.ts";
 import type { CodecConnection } from "./codec.ts";
 import type { RequestDecoder, ResponseEncoder } from "./types.ts";
 
@@ -16,7 +15,6 @@ export class CodecResponse implements ResponseEncoder {
   keepAlive = true;
   headRequest = false;
   readonly #connection: Connection;
-  readonly #manager: HttpManager;
   readonly #owner: CodecConnection;
   #version = 11;
   #framing: BodyFraming = "none";
@@ -32,9 +30,8 @@ export class CodecResponse implements ResponseEncoder {
     if (this.#held !== "" && this.#open) this.#writeHeld();
   };
 
-  constructor(connection: Connection, manager: HttpManager, owner: CodecConnection) {
+  constructor(connection: Connection, owner: CodecConnection) {
     this.#connection = connection;
-    this.#manager = manager;
     this.#owner = owner;
   }
 
@@ -155,7 +152,8 @@ export class CodecResponse implements ResponseEncoder {
   }
 
   #checkHigh(): void {
-    if (this.#high || this.pendingBytes <= this.#manager.listener.perConnectionBufferBytes) return;
+    if (this.#high || this.pendingBytes <= this.#owner.manager.listener.perConnectionBufferBytes)
+      return;
     this.#high = true;
     this.#owner.responseHigh();
   }

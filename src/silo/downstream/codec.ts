@@ -6,6 +6,7 @@
 import { RequestParser } from "../../http/h1/request-parser.ts";
 import type { MessageEvents, RequestHead } from "../../http/h1/types.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
+import type { HttpStats, ListenerStats } from "../../metrics/catalogue.ts";
 import type { Connection, ConnectionEvents } from "../../net/types.ts";
 import { BodyChunk } from "../../shm/body-chunk.ts";
 import type { HttpManager } from "../http-manager.ts";
@@ -23,13 +24,17 @@ const EMPTY = new Uint8Array(0);
 
 /** What owns the connection once it is there. */
 export interface ConnectionOwner {
+  /** Makes the streams that begin now. */
+  readonly manager: HttpManager;
   connectionClosed(connection: CodecConnection): void;
 }
 
 export class CodecConnection implements ConnectionEvents, MessageEvents<RequestHead>, TimeoutOwner {
-  readonly #manager: HttpManager;
   readonly #owner: ConnectionOwner;
   readonly #parser: RequestParser;
+  /** Where this connection is counted, to its end; the manager may be replaced meanwhile. */
+  readonly #stats: HttpStats;
+  readonly #listenerStats: ListenerStats;
   readonly #idle = new Timeout(this, IDLE);
   readonly #headers = new Timeout(this, HEADERS);
   readonly #lifetime = new Timeout(this, LIFETIME);
@@ -47,13 +52,16 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   #responseOpen = false;
   #sawTrailers = false;
   #closing = false;
+  #lastRequest = false;
   #requestCount = 0;
   #startMs = 0;
   #pauses = 0;
   readonly #resumeEarly = (): void => this.#parseEarly();
 
-  constructor(manager: HttpManager, owner: ConnectionOwner) {
-    this.#manager = manager;
+  constructor(owner: ConnectionOwner) {
+    const { manager } = owner;
+    this.#stats = manager.stats;
+    this.#listenerStats = manager.listenerStats;
     this.#owner = owner;
     const { hcm } = manager;
     const limits = {
@@ -64,18 +72,23 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     this.#parser = new RequestParser(limits, this, scheme);
   }
 
+  /** What streams that begin now belong to. */
+  get manager(): HttpManager {
+    return this.#owner.manager;
+  }
+
   /** The connection whose events this object gets. Called once, before any event. */
   attach(connection: Connection): void {
-    const manager = this.#manager;
-    const { stats } = manager;
+    const manager = this.#owner.manager;
+    const stats = this.#stats;
     this.#connection = connection;
     this.#startMs = manager.silo.clock.monotonicMs();
     stats.downstream_cx_total.inc();
     stats.downstream_cx_active.inc();
     stats.downstream_cx_http1_total.inc();
     stats.downstream_cx_http1_active.inc();
-    manager.listenerStats.downstream_cx_total.inc();
-    manager.listenerStats.downstream_cx_active.inc();
+    this.#listenerStats.downstream_cx_total.inc();
+    this.#listenerStats.downstream_cx_active.inc();
     this.#armIdle();
     const { maxConnectionDurationMs } = manager.hcm;
     if (maxConnectionDurationMs > 0)
@@ -86,14 +99,16 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     return this.#requestOpen || this.#responseOpen;
   }
 
-  /** The proxy is draining: idle connections end now, others after their response. */
+  /** The listener drains: an idle connection ends now, another one after its response. */
   drain(): void {
+    this.#lastRequest = true;
     if (!this.busy && !this.#parser.midMessage) this.close();
+    else if (this.#response !== null) this.#response.keepAlive = false;
   }
 
   close(): void {
     this.#closing = true;
-    this.#connection?.closeAfterFlush(this.#manager.hcm.delayedCloseTimeoutMs);
+    this.#connection?.closeAfterFlush(this.#owner.manager.hcm.delayedCloseTimeoutMs);
   }
 
   destroy(): void {
@@ -122,7 +137,9 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   }
 
   onClose(_error: Error | null): void {
-    const { silo, stats, listenerStats } = this.#manager;
+    const { silo } = this.#owner.manager;
+    const stats = this.#stats;
+    const listenerStats = this.#listenerStats;
     const connection = this.#connection as Connection;
     silo.wheel.cancel(this.#idle);
     silo.wheel.cancel(this.#headers);
@@ -150,10 +167,10 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   // --- parsing ------------------------------------------------------------------------------
 
   #parse(start: number, end: number): void {
-    const { wheel } = this.#manager.silo;
+    const { wheel } = this.#owner.manager.silo;
     if (!this.busy) {
       wheel.cancel(this.#idle);
-      const { requestHeadersTimeoutMs } = this.#manager.hcm;
+      const { requestHeadersTimeoutMs } = this.#owner.manager.hcm;
       if (requestHeadersTimeoutMs > 0 && !this.#headers.pending) {
         wheel.set(this.#headers, requestHeadersTimeoutMs);
       }
@@ -169,7 +186,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   #malformed(): void {
     const error = this.#parser.error;
     if (error === null || this.#closing) return;
-    this.#manager.stats.downstream_cx_protocol_error.inc();
+    this.#stats.downstream_cx_protocol_error.inc();
     const stream = this.#stream ?? this.#newStream(11, false, null);
     stream.onProtocolError(error.status, error.details);
     // Whatever the answer was, these bytes can be no further request.
@@ -198,7 +215,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   }
 
   onHead(head: RequestHead): void {
-    const { silo, hcm } = this.#manager;
+    const { silo, hcm } = this.#owner.manager;
     silo.wheel.cancel(this.#headers);
     this.#requestCount++;
     const body = head.framing === "chunked" || head.contentLength > 0;
@@ -209,7 +226,8 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     const last =
       hcm.maxRequestsPerConnection > 0 && this.#requestCount >= hcm.maxRequestsPerConnection;
     const response = this.#response as CodecResponse;
-    response.keepAlive = head.keepAlive && !last && upgrade === null && !this.#drain.pending;
+    response.keepAlive =
+      head.keepAlive && !last && upgrade === null && !this.#lastRequest && !this.#drain.pending;
     response.headRequest = head.headers.get(":method") === "HEAD";
     if (body) {
       this.#connection?.expectBody();
@@ -219,21 +237,21 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   }
 
   #newStream(version: number, expectContinue: boolean, upgrade: string | null): RequestDecoder {
-    const { clock } = this.#manager.silo;
+    const { clock } = this.#owner.manager.silo;
     const connection = this.#connection as Connection;
     this.#info ??= {
-      id: this.#manager.silo.nextConnectionId(),
+      id: this.#owner.manager.silo.nextConnectionId(),
       remoteIp: connection.remoteAddress,
       remotePort: connection.remotePort,
       localIp: connection.localAddress,
       localPort: connection.localPort,
       tls: connection.tls,
     };
-    this.#response ??= new CodecResponse(connection, this.#manager, this);
+    this.#response ??= new CodecResponse(connection, this);
     this.#response.start(version);
     this.#responseOpen = true;
     const meta: RequestMeta = { version, expectContinue, upgrade, startMs: clock.monotonicMs() };
-    const stream = this.#manager.newStream(this.#response, this.#info, meta);
+    const stream = this.#owner.manager.newStream(this.#response, this.#info, meta);
     this.#stream = stream;
     return stream;
   }
@@ -260,7 +278,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     this.#connection?.bodyDone();
     // As in Envoy the end of a body is an event of its own, without bytes.
     if (this.#responseOpen && !this.#sawTrailers) {
-      this.#stream?.onRequestData(this.#manager.silo.emptyChunk, true);
+      this.#stream?.onRequestData(this.#owner.manager.silo.emptyChunk, true);
     }
   }
 
@@ -270,7 +288,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   responseDone(close: boolean): void {
     this.#responseOpen = false;
     if (close || this.#requestOpen) {
-      this.#manager.stats.downstream_cx_drain_close.add(this.#manager.draining ? 1 : 0);
+      this.#stats.downstream_cx_drain_close.add(this.#owner.manager.draining ? 1 : 0);
       this.close();
     } else if (!this.#parsing) {
       this.#settle();
@@ -309,7 +327,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
       this.#pauses = 0;
       if (this.#early === null) this.#connection?.resume();
     }
-    if (this.#manager.draining) {
+    if (this.#owner.manager.draining || this.#lastRequest) {
       this.close();
       return;
     }
@@ -319,12 +337,12 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   }
 
   #armIdle(): void {
-    const { idleTimeoutMs } = this.#manager.hcm;
-    if (idleTimeoutMs > 0) this.#manager.silo.wheel.set(this.#idle, idleTimeoutMs);
+    const { idleTimeoutMs } = this.#owner.manager.hcm;
+    if (idleTimeoutMs > 0) this.#owner.manager.silo.wheel.set(this.#idle, idleTimeoutMs);
   }
 
   onTimeout(kind: number): void {
-    const { stats } = this.#manager;
+    const stats = this.#stats;
     if (kind === HEADERS) {
       if (this.busy) return;
       stats.downstream_rq_header_timeout.inc();
@@ -345,7 +363,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
 
   /** From now on answers close the connection; `drain_timeout` later it closes without one. */
   #startDrain(): void {
-    const { hcm, silo } = this.#manager;
+    const { hcm, silo } = this.#owner.manager;
     if (this.#response !== null) this.#response.keepAlive = false;
     if (hcm.drainTimeoutMs > 0) silo.wheel.set(this.#drain, hcm.drainTimeoutMs);
     else if (!this.busy) this.close();

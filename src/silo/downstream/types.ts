@@ -5,6 +5,7 @@
  */
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { BodyChunk } from "../../shm/body-chunk.ts";
+import type { HttpManager } from "../http-manager.ts";
 import type { DownstreamInfo } from "../stream-info.ts";
 
 /** Implemented by the transport, one per request. Methods never call back synchronously. */
@@ -54,6 +55,11 @@ export interface DownstreamListener {
   /** No new connections; what is idle ends now, the rest after its response. Idempotent. */
   drain(): void;
   destroyAll(): void;
+  /**
+   * Makes what the listener needs to go on with `manager`; throws when it cannot be made.
+   * @returns what switches over: streams from then on are `manager`'s, on old connections too.
+   */
+  replacement(manager: HttpManager): () => void;
 }
 
 /** Makes streams for one listener. */

@@ -28,7 +28,7 @@ const UNKNOWN_TLS: TlsInfo = {
 };
 
 export class UwsListener implements DownstreamListener, ExchangeOwner {
-  readonly #manager: HttpManager;
+  #manager: HttpManager;
   readonly #library: UwsLibrary;
   readonly #app: UwsApp;
   readonly #guard: UwsGuard;
@@ -74,6 +74,7 @@ export class UwsListener implements DownstreamListener, ExchangeOwner {
 
   /** No new connections; responses from now on tell clients to close. */
   drain(): void {
+    this.#manager.drain();
     if (this.#listening !== null) this.#library.us_listen_socket_close(this.#listening);
     this.#listening = null;
   }
@@ -85,6 +86,13 @@ export class UwsListener implements DownstreamListener, ExchangeOwner {
     this.drain();
     for (const exchange of [...this.#exchanges]) exchange.destroy();
     this.#app.close();
+  }
+
+  /** TLS and limits of heads are those of the start: main opens another listener for others. */
+  replacement(manager: HttpManager): () => void {
+    return () => {
+      this.#manager = manager;
+    };
   }
 
   exchangeEnded(exchange: UwsExchange): void {

@@ -1,5 +1,10 @@
 /** An AdminSource over fixed data that remembers what was asked of it. */
-import type { AdminSource, DrainOptions, ServerState } from "../../../src/admin/types.ts";
+import type {
+  AdminSource,
+  DrainOptions,
+  ReloadReport,
+  ServerState,
+} from "../../../src/admin/types.ts";
 import { LOG_COMPONENTS, type LogComponent, type LogLevel } from "../../../src/base/log.ts";
 import type { ClusterConfig, GranaryConfig } from "../../../src/config/types.ts";
 import { SiloRecorder } from "../../../src/metrics/recorder.ts";
@@ -93,7 +98,10 @@ export const REPORTS: readonly (readonly ClusterReport[])[] = [
 
 export class FakeSource implements AdminSource {
   readonly version = "granary/0.1.0";
-  readonly configLoadedWallMs = 1_700_000_000_123;
+  readonly configLoadedWallMs = () => 1_700_000_000_123;
+  failure: { readonly details: string; readonly wallMs: number } | null = null;
+  readonly updateFailure = () => this.failure;
+  report: ReloadReport = { kind: "unchanged", version: 1 };
   readonly calls: string[] = [];
   readonly root: SiloRecorder;
   serverState: ServerState = "LIVE";
@@ -163,6 +171,10 @@ export class FakeSource implements AdminSource {
     },
     drainListeners: (options: DrainOptions) => {
       this.calls.push(`drain ${JSON.stringify(options)}`);
+    },
+    reload: async () => {
+      this.calls.push("reload");
+      return this.report;
     },
     quit: () => {
       this.calls.push("quit");

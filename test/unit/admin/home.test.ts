@@ -34,7 +34,15 @@ test("every route answers, and the table is sorted", async () => {
 test("the paths that operators and tools know are there", () => {
   const known = ["/", "/certs", "/clusters", "/config_dump", "/drain_listeners"];
   known.push("/healthcheck/fail", "/healthcheck/ok", "/help", "/hot_restart_version");
-  known.push("/listeners", "/logging", "/memory", "/quitquitquit", "/ready", "/reopen_logs");
+  known.push(
+    "/listeners",
+    "/logging",
+    "/memory",
+    "/quitquitquit",
+    "/ready",
+    "/reload",
+    "/reopen_logs",
+  );
   known.push("/reset_counters", "/server_info", "/stats", "/stats/prometheus");
   assert.deepEqual(
     ADMIN_ROUTES.map(({ path }) => path),

@@ -33,6 +33,20 @@ test("there is no hot restart", async () => {
   assert.equal((await ask(new FakeSource(), "/hot_restart_version")).body, "disabled");
 });
 
+test("a reload tells what became of it", async () => {
+  const source = new FakeSource();
+  const reload = async () => {
+    const { status, body } = await ask(source, "/reload", "POST");
+    return [status, body];
+  };
+  assert.deepEqual(await reload(), [200, "OK: version 1, no change\n"]);
+  source.report = { kind: "applied", version: 2, summary: "clusters: 1 added" };
+  assert.deepEqual(await reload(), [200, "OK: version 2 (clusters: 1 added)\n"]);
+  source.report = { kind: "refused", text: "a: b\n" };
+  assert.deepEqual(await reload(), [400, "a: b\n"]);
+  assert.deepEqual(source.calls, ["reload", "reload", "reload"]);
+});
+
 test("quitting waits for the answer to leave", async () => {
   const source = new FakeSource();
   const response = await ask(source, "/quitquitquit", "POST");

@@ -90,6 +90,7 @@ test("what changes the server needs POST", async (t) => {
     "/quitquitquit",
     "/drain_listeners",
     "/reset_counters",
+    "/reload",
     "/reopen_logs",
     "/healthcheck/fail",
     "/healthcheck/ok",

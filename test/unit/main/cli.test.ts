@@ -28,6 +28,7 @@ describe("command line", () => {
       adminAddressPath: "",
       drainTimeS: 600,
       transport: "auto",
+      watch: false,
     });
   });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setLogLevel } from "../../../src/base/log.ts";
-import type { GranaryConfig } from "../../../src/config/types.ts";
+import type { ListenerConfig } from "../../../src/config/types.ts";
 import { Server } from "../../../src/main/server.ts";
 import { nextServerPhase, SERVER_PHASES } from "../../../src/main/server-states.ts";
 import { ManualClock } from "../../harness/manual-clock.ts";
@@ -21,9 +21,12 @@ interface Rig {
 function rig(startFailure: string | null = null): Rig {
   const acts: string[] = [];
   const clock = new ManualClock();
-  const listeners = [{ trafficDirection: 1 }, { trafficDirection: 2 }];
+  const listeners = [1, 2].map((trafficDirection, id) => ({
+    config: { trafficDirection } as unknown as ListenerConfig,
+    seat: { id, transport: "codec", port: 1 } as const,
+  }));
   const server = new Server({
-    config: { listeners } as unknown as GranaryConfig,
+    running: { listeners },
     clock,
     acceptor: {
       close: () => acts.push("close all"),

@@ -13,6 +13,7 @@ function rig(): { acts: string[]; remove: () => void; clock: ManualClock } {
     quit: () => acts.push("quit"),
     abandon: (exitCode: number) => acts.push(`exit ${exitCode}`),
     reopenLogs: () => acts.push("reopen"),
+    reload: () => acts.push("reload"),
   };
   return { acts, remove: installSignals(actions, clock), clock };
 }
@@ -36,12 +37,12 @@ describe("signals", () => {
     assert.deepEqual(acts, ["quit"]);
   });
 
-  it("reopen logs at SIGUSR1 and survive SIGHUP", () => {
+  it("reopen logs at SIGUSR1 and reload at SIGHUP", () => {
     const { acts, remove } = rig();
     process.emit("SIGUSR1");
     process.emit("SIGHUP");
     remove();
-    assert.deepEqual(acts, ["reopen"]);
+    assert.deepEqual(acts, ["reopen", "reload"]);
   });
 
   it("leave no handler behind", () => {

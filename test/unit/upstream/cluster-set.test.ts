@@ -9,6 +9,7 @@ import { RealClusters, withUpstream } from "../../harness/real-clusters.ts";
 
 const hello = { onRequest: (_: unknown, peer: { write(text: string): void }) => peer.write(HELLO) };
 const HELLO = plainResponse(200, "hello");
+const OTHER = plainResponse(200, "other");
 const MIB = 1_048_576;
 
 describe("clusters over sockets", () => {
@@ -270,6 +271,54 @@ describe("cluster set", () => {
       await real.exchange();
       real.clusters.drain();
       await upstream.connections[0]?.closed;
+    });
+  });
+});
+
+describe("clusters that are replaced", () => {
+  test("go on with what they have, and new requests go to the new ones", async () => {
+    const other = await FakeUpstream.listen({ onRequest: (_, peer) => peer.write(OTHER) });
+    await withUpstream({}, {}, async (real, upstream) => {
+      const { request, events } = real.begin();
+      request.sendHeaders(requestHeaders("GET"), true);
+      const peer = await upstream.nextConnection();
+      await peer.nextRequest();
+      const config = clusterConfig({
+        name: "a",
+        endpoints: [endpointConfig("127.0.0.1", other.port)],
+      });
+      const change = real.clusters.stage([config]);
+      await change.ready;
+      change.commit([]);
+      const next = await real.exchange();
+      assert.equal(next.log.at(-1), "data other end");
+      peer.write(HELLO);
+      await events.over;
+      assert.equal(events.log.at(-1), "data hello end");
+      await peer.closed;
+      assert.equal(real.stat("membership_total"), 1);
+    });
+    await other.close();
+  });
+
+  test("stay when the change is discarded", async () => {
+    await withUpstream(hello, {}, async (real) => {
+      const before = real.cluster;
+      const change = real.clusters.stage([clusterConfig()]);
+      change.discard();
+      assert.equal(real.cluster, before);
+      assert.equal(real.stat("membership_total"), 1);
+      assert.equal((await real.exchange()).log.at(-1), "data hello end");
+    });
+  });
+
+  test("are gone when they are removed", async () => {
+    await withUpstream(hello, {}, async (real, upstream) => {
+      await real.exchange();
+      real.clusters.stage([]).commit(["a"]);
+      assert.equal(real.clusters.get("a"), null);
+      await upstream.connections[0]?.closed;
+      assert.equal(real.stat("membership_total"), 0);
     });
   });
 });

@@ -1,0 +1,25 @@
+/**
+ * When two plugin configurations are the same plugin, and when they share a VM. Source: ABI 5.1.
+ */
+import type { ListenerConfig, PluginConfig } from "../config/types.ts";
+
+/** Plugins share a VM when these are equal: beside the VM key, what the guest may see and do. */
+export function vmSlotKey(plugin: PluginConfig): string {
+  const allowed = plugin.allowedCapabilities;
+  const restriction = allowed === null ? null : [...allowed].sort();
+  return JSON.stringify([plugin.vm.vmKey, plugin.vm.environment, restriction]);
+}
+
+/** Plugins with equal identities share a root context. */
+export function pluginIdentity(plugin: PluginConfig): string {
+  return `${vmSlotKey(plugin)} ${plugin.pluginKey}`;
+}
+
+/** The plugins of every wasm filter of these listeners, in their order. */
+export function wasmPlugins(listeners: readonly ListenerConfig[]): PluginConfig[] {
+  return listeners.flatMap((listener) =>
+    listener.filterChain.http.httpFilters.flatMap((filter) =>
+      filter.kind === "wasm" ? [filter.plugin] : [],
+    ),
+  );
+}
