@@ -5,6 +5,8 @@
  * 7.1.
  */
 
+import { BUDGET_IMPORT } from "./budget-code.ts";
+
 /** Any function that can be linked; its parameters are what the guest declares. */
 export type HostFunction = (...wire: never[]) => unknown;
 export type HostFunctions = Readonly<Record<string, HostFunction>>;
@@ -23,6 +25,8 @@ export interface ImportSources {
   readonly wasi: HostFunctions;
   /** What emscripten and AssemblyScript import from `env` beside hostcalls. */
   readonly emscripten: HostFunctions;
+  /** What metered code imports to have its CPU budget looked at. */
+  readonly budget: HostFunctions;
 }
 
 /** Makes the memory and the table of a module that imports them. */
@@ -81,6 +85,7 @@ function findFunction(entry: ModuleImport, sources: ImportSources): HostFunction
   if (entry.module === "env") {
     return own(sources.hostcalls, entry.name) ?? own(sources.emscripten, entry.name);
   }
+  if (entry.module === BUDGET_IMPORT.module) return own(sources.budget, entry.name);
   return (WASI_MODULES as readonly string[]).includes(entry.module)
     ? own(sources.wasi, entry.name)
     : null;

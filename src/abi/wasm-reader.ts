@@ -54,6 +54,17 @@ export class WasmReader {
     return this.#bytes[this.#at++] ?? 0;
   }
 
+  /** The next byte, which stays; 0 at the end. */
+  peek(): number {
+    return this.#at < this.#end ? (this.#bytes[this.#at] ?? 0) : 0;
+  }
+
+  /** Skips a LEB128 of at most 10 bytes, signed or not. */
+  skipLeb(): void {
+    for (let left = 10; left > 0; left--) if (this.u8() < 0x80) return;
+    this.fail("malformed number");
+  }
+
   /** An unsigned LEB128 of at most 5 bytes and 32 bits. */
   u32(): number {
     let value = 0;
@@ -109,6 +120,20 @@ export class WasmReader {
   skip(length: number): void {
     if (length > this.remaining) this.fail("unexpected end");
     else this.#at += length;
+  }
+
+  /** The bytes that `skip` skips; a view. */
+  bytesOf(skip: (reader: WasmReader) => void): Uint8Array {
+    const start = this.#at;
+    skip(this);
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  /** The bytes that are left, which this skips; a view. */
+  rest(): Uint8Array {
+    const start = this.#at;
+    this.#at = this.#end;
+    return this.#bytes.subarray(start, this.#end);
   }
 
   /** A reader of the next `length` bytes, which this one skips. */

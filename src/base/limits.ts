@@ -48,6 +48,20 @@ export const LIMITS = {
   calloutBodyBytes: 33_554_432,
   /** A callout without a timeout of its own, which Envoy would keep for ever. */
   calloutTimeoutMs: 3_600_000,
+  /** Imports of one module; a filter has some fifty. */
+  moduleImports: 10_000,
+  /** Exports of one module: each instance makes an object for each. */
+  moduleExports: 10_000,
+  /** Functions of one module (V8: 1,000,000); a large Go filter has 20,000. */
+  moduleFunctions: 250_000,
+  /** Locals of all functions of one module: they are run-length coded in the file. */
+  moduleLocals: 10_000_000,
+  moduleGlobals: 100_000,
+  moduleTables: 16,
+  /** Elements of all element segments of one module. */
+  moduleElements: 1_000_000,
+  /** Elements of one table, which takes 24 bytes for each: the functions that a guest can name. */
+  tableElements: 250_000,
   /** Size of a .wasm file. */
   moduleBytes: 268_435_456,
   /** Size of a configuration file. */

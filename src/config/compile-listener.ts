@@ -6,9 +6,11 @@ import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_compo
 import type { Listener } from "../gen/envoy/config/listener/v3/listener_pb.ts";
 import { HttpConnectionManagerSchema } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { compileHcm } from "./compile-hcm.ts";
+import { ISOLATION_KEY, readIsolation } from "./compile-isolation.ts";
 import { propertyOrNull } from "./compile-property.ts";
 import { compileDownstreamTls } from "./compile-tls.ts";
 import type { ListenerOfPlugin } from "./compile-wasm.ts";
+import type { IsolationLayer } from "./isolation-types.ts";
 import type { Place } from "./place.ts";
 import { unpack } from "./place.ts";
 import { isMessage } from "./protobuf.ts";
@@ -44,6 +46,7 @@ function compileListener(message: Listener, index: number, place: Place): Listen
   const plugin: ListenerOfPlugin = {
     trafficDirection: message.trafficDirection,
     metadata: message.metadata,
+    isolation: [listenerIsolation(message, place), place.context.isolation],
   };
   const filterChain = compileChains(message, plugin, place);
   if (address === null || filterChain === null) return null;
@@ -56,6 +59,11 @@ function compileListener(message: Listener, index: number, place: Place): Listen
     backlog: message.tcpBacklogSize ?? BACKLOG_DEFAULT,
     filterChain,
   };
+}
+
+function listenerIsolation({ metadata }: Listener, place: Place): IsolationLayer {
+  const at = place.child("metadata").child("filter_metadata").key(ISOLATION_KEY);
+  return readIsolation(metadata?.filterMetadata[ISOLATION_KEY], at);
 }
 
 /** An address to listen on: an IP literal and a port. Null after a problem. */

@@ -15,8 +15,10 @@ import {
   FailurePolicy as FailureEnum,
   PluginConfigSchema,
 } from "../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
+import { isolationOf } from "./compile-isolation.ts";
 import { propertyMessage } from "./compile-property.ts";
 import { readSource } from "./compile-source.ts";
+import type { IsolationLayer } from "./isolation-types.ts";
 import type { Place } from "./place.ts";
 import { durationMs, unpack } from "./place.ts";
 import type { Any } from "./protobuf.ts";
@@ -29,12 +31,20 @@ import {
   toBinary,
   toJson,
 } from "./protobuf.ts";
-import type { FailurePolicy, PluginConfig, VmConfig, WasmFilterConfig } from "./types.ts";
+import type {
+  FailurePolicy,
+  IsolationConfig,
+  PluginConfig,
+  VmConfig,
+  WasmFilterConfig,
+} from "./types.ts";
 
 /** What a plugin sees of the listener it is in; part of its identity. */
 export interface ListenerOfPlugin {
   readonly trafficDirection: number;
   readonly metadata: Metadata | undefined;
+  /** Limits of its plugins: the listener's, then those of all. */
+  readonly isolation: readonly IsolationLayer[];
 }
 
 /** All of them run on the engine of Node. */
@@ -70,7 +80,8 @@ function compilePlugin(
     place.child("vm_config").problem("vm_config is required", "add vm_config with code");
     return null;
   }
-  const vm = compileVm(message.vm.value, place.child("vm_config"));
+  const isolation = isolationOf(message.name, listener.isolation);
+  const vm = compileVm(message.vm.value, isolation, place.child("vm_config"));
   if (vm === null) return null;
   const allowed = Object.keys(message.capabilityRestrictionConfig?.allowedCapabilities ?? {});
   const reload = message.reloadConfig?.backoff?.baseInterval;
@@ -86,6 +97,7 @@ function compilePlugin(
     pluginKey: pluginKey(message, configuration, listener),
     trafficDirection: listener.trafficDirection,
     listenerMetadata: listener.metadata === undefined ? null : propertyMessage(listener.metadata),
+    isolation,
   };
 }
 
@@ -108,7 +120,7 @@ function compileFailure(message: PluginMessage, place: Place): FailurePolicy {
   }
 }
 
-function compileVm(message: VmMessage, place: Place): VmConfig | null {
+function compileVm(message: VmMessage, isolation: IsolationConfig, place: Place): VmConfig | null {
   if (!RUNTIMES.includes(message.runtime)) {
     const hint = "write envoy.wasm.runtime.v8 or leave it out";
     place.child("runtime").problem(`the runtime "${message.runtime}" is not implemented`, hint);
@@ -121,7 +133,22 @@ function compileVm(message: VmMessage, place: Place): VmConfig | null {
   if (codeSha256 === null) return null;
   const code = place.context.modules.get(codeSha256)?.bytes ?? new Uint8Array(0);
   const vmKey = keyOf([Buffer.from(message.vmId), configuration, code]);
-  return { vmId: message.vmId, vmKey, codeSha256, configuration, environment };
+  const codeKey = codeKeyOf(codeSha256, isolation);
+  return { vmId: message.vmId, vmKey, codeSha256, codeKey, configuration, environment };
+}
+
+/** Equal where the same bytes run: the limits that are built into the code are part of it. */
+export function codeKeyOf(codeSha256: string, isolation: IsolationConfig): string {
+  const { memoryBytesMax, memoryTotalBytesMax, hasStandby } = isolation;
+  const shares = memoryTotalBytesMax === 0 ? [] : [memoryTotalBytesMax, hasStandby];
+  return [codeSha256, memoryBytesMax, isMetered(isolation), ...shares].join(" ");
+}
+
+/** Whether any callback has a CPU budget: else the code is not metered at all. */
+export function isMetered(isolation: IsolationConfig): boolean {
+  const { cpuBudgetMs, startBudgetMs } = isolation;
+  const budgets = [cpuBudgetMs, startBudgetMs, ...Object.values(isolation.callbackBudgetsMs)];
+  return budgets.some((budgetMs) => budgetMs > 0);
 }
 
 /** Loads and checks the code; returns its sha256 or null. */

@@ -1,10 +1,12 @@
 /** Third pass: the whole bootstrap message to the structures of `types.ts`. */
 import type { Bootstrap } from "../gen/envoy/config/bootstrap/v3/bootstrap_pb.ts";
-import { NodeSchema } from "../gen/envoy/config/core/v3/base_pb.ts";
+import { type Node, NodeSchema } from "../gen/envoy/config/core/v3/base_pb.ts";
 import { accessLogOfPath, compileAccessLogs } from "./compile-access-log.ts";
 import { compileClusters } from "./compile-cluster.ts";
+import { ISOLATION_KEY, NO_ISOLATION, readIsolation } from "./compile-isolation.ts";
 import { compileAddress, compileListeners } from "./compile-listener.ts";
 import { propertyMessage } from "./compile-property.ts";
+import type { IsolationLayer } from "./isolation-types.ts";
 import type { CompileContext } from "./place.ts";
 import { Place } from "./place.ts";
 import { create } from "./protobuf.ts";
@@ -14,14 +16,16 @@ import type { AdminConfig, GranaryConfig } from "./types.ts";
 export function compileBootstrap(
   bootstrap: Bootstrap,
   bootstrapJson: string,
-  context: Omit<CompileContext, "clusterNames" | "modules">,
+  context: Omit<CompileContext, "clusterNames" | "isolation" | "modules">,
 ): GranaryConfig {
   const resources = bootstrap.staticResources;
   const modules = new Map();
   const clusterNames = new Set(resources?.clusters.map((cluster) => cluster.name));
-  const root = new Place({ ...context, modules, clusterNames }, "");
-  const at = root.child("static_resources");
   const node = bootstrap.node ?? create(NodeSchema);
+  const base: CompileContext = { ...context, modules, clusterNames, isolation: NO_ISOLATION };
+  const isolation = nodeIsolation(node, new Place(base, "").child("node"));
+  const root = new Place({ ...base, isolation }, "");
+  const at = root.child("static_resources");
   const clusters = compileClusters(resources?.clusters ?? [], at.child("clusters"));
   const listeners = compileListeners(resources?.listeners ?? [], at.child("listeners"));
   return {
@@ -32,6 +36,11 @@ export function compileBootstrap(
     modules: [...modules.values()],
     bootstrapJson,
   };
+}
+
+/** Limits of all plugins. */
+function nodeIsolation({ metadata }: Node, place: Place): IsolationLayer {
+  return readIsolation(metadata?.[ISOLATION_KEY], place.child("metadata").key(ISOLATION_KEY));
 }
 
 /** Null without `admin.address`: nothing listens then (as in Envoy). */

@@ -2,6 +2,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { LIMITS } from "../base/limits.ts";
+
+import type { IsolationLayer } from "./isolation-types.ts";
 import type { ProblemList } from "./problems.ts";
 import type { Any, Duration, Message } from "./protobuf.ts";
 import { anyUnpack, registry } from "./protobuf.ts";
@@ -17,6 +19,8 @@ export interface CompileContext {
   readonly modules: Map<string, ModuleConfig>;
   /** Files that were read or looked for, absolute. */
   readonly files: Set<string>;
+  /** Limits that hold for the plugins of every listener. */
+  readonly isolation: IsolationLayer;
   /** Names of all clusters of this configuration. */
   readonly clusterNames: ReadonlySet<string>;
 }

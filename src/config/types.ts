@@ -6,9 +6,11 @@
  */
 
 import type { AccessLogConfig } from "./format-types.ts";
+import type { IsolationConfig } from "./isolation-types.ts";
 import type { RouteTableConfig, StringMatchConfig } from "./route-types.ts";
 
 export type { AccessLogConfig, Format, FormatToken, JsonFormat } from "./format-types.ts";
+export type { IsolationConfig } from "./isolation-types.ts";
 export type {
   DirectResponseConfig,
   ForwardActionConfig,
@@ -203,6 +205,7 @@ export interface PluginConfig {
   readonly pluginKey: string;
   readonly trafficDirection: number;
   readonly listenerMetadata: PropertyMessage | null;
+  readonly isolation: IsolationConfig;
 }
 
 export interface VmConfig {
@@ -211,6 +214,8 @@ export interface VmConfig {
   readonly vmKey: string;
   /** sha256 of the code: key into GranaryConfig.modules. */
   readonly codeSha256: string;
+  /** The code as it runs: compiled modules are kept by it. Differs by the limits built into it. */
+  readonly codeKey: string;
   readonly configuration: Uint8Array;
   readonly environment: readonly (readonly [string, string])[];
 }

@@ -13,6 +13,7 @@ import { servedImport } from "../vm/served.ts";
 import type { ServeOptions } from "./cli.ts";
 import type { CpuPool } from "./cpu-pool.ts";
 import type { CanaryTask, CompiledModule } from "./cpu-tasks.ts";
+import { loadModules } from "./module-store.ts";
 
 /** What can run: the configuration without module bytes, and the compiled modules. */
 export interface Program {
@@ -56,8 +57,11 @@ export async function loadProgram(
   if (config === null) {
     return { kind: "problems", text: formatProblems(loaded.problems), warnings, files };
   }
-  const problems: string[] = [];
-  const modules = await compileModules(config, running?.modules ?? [], problems);
+  const { modules, problems } = await loadModules(config, {
+    pool,
+    known: running?.modules ?? [],
+    silos: options.concurrency,
+  });
   const light: GranaryConfig = {
     ...config,
     modules: config.modules.map((module) => ({ ...module, bytes: NO_BYTES })),
@@ -107,27 +111,6 @@ function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): G
     return [{ ...listener, filterChain: { ...filterChain, http: { ...http, httpFilters } } }];
   });
   return { ...config, clusters: [], bootstrapJson: "", listeners };
-}
-
-async function compileModules(
-  config: GranaryConfig,
-  known: readonly CompiledModule[],
-  problems: string[],
-): Promise<readonly CompiledModule[]> {
-  const compiled: CompiledModule[] = [];
-  for (const { sha256, origin, bytes } of config.modules) {
-    const before = known.find((each) => each.sha256 === sha256);
-    if (before !== undefined) {
-      compiled.push(before);
-      continue;
-    }
-    try {
-      compiled.push({ sha256, module: await WebAssembly.compile(bytes) });
-    } catch (error) {
-      problems.push(`${origin}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  return compiled;
 }
 
 async function runCanary(program: CanaryTask, pool: CpuPool): Promise<readonly string[]> {

@@ -1,10 +1,12 @@
 /**
  * What runs on the pool of `cpu-pool.ts`: the names and shapes of its tasks.
  */
+import type { RewriteOptions } from "../abi/rewriting.ts";
 import type { GranaryConfig } from "../config/types.ts";
 
 export interface CompiledModule {
-  readonly sha256: string;
+  /** `VmConfig.codeKey` of the VMs that run it. */
+  readonly key: string;
   readonly module: WebAssembly.Module;
 }
 
@@ -14,7 +16,20 @@ export interface CanaryTask {
   readonly modules: readonly CompiledModule[];
 }
 
+export interface PrepareTask {
+  /** The module as it was given. */
+  readonly bytes: Uint8Array;
+  readonly options: RewriteOptions;
+}
+
+export type PreparedModule =
+  | { readonly kind: "module"; readonly module: WebAssembly.Module }
+  /** `reason`: one sentence, without the name of the module. */
+  | { readonly kind: "refused"; readonly reason: string };
+
 export interface CpuTasks {
+  /** Compiles a module with its limits built in. */
+  prepare(task: PrepareTask): PreparedModule;
   /** One line per plugin that does not start; empty when all do. */
   canary(task: CanaryTask): readonly string[];
 }

@@ -4,6 +4,9 @@
  */
 import { canaryPlugins } from "../vm/canary.ts";
 import type { CpuTasks } from "./cpu-tasks.ts";
+import { prepareModule } from "./prepare-module.ts";
 
 export const canary: CpuTasks["canary"] = ({ config, modules }) =>
-  canaryPlugins(config, new Map(modules.map(({ sha256, module }) => [sha256, module])));
+  canaryPlugins(config, new Map(modules.map(({ key, module }) => [key, module])));
+
+export const prepare: CpuTasks["prepare"] = prepareModule;

@@ -133,7 +133,7 @@ export class LiveUpdate {
     { plans, seats }: { plans: SeatPlans; seats: readonly ListenerSeat[] },
   ): ConfigUpdate {
     const { running, drainMs } = this.#parts;
-    const known = new Set(running.program.modules.map(({ sha256 }) => sha256));
+    const known = new Set(running.program.modules.map(({ key }) => key));
     return {
       version: running.version + 1,
       clusters: [...diff.clusters.added, ...diff.clusters.modified],
@@ -143,7 +143,7 @@ export class LiveUpdate {
         return state === "kept" || seat === undefined ? [] : [{ config, seat }];
       }),
       removedListeners: plans.closing.map(({ seat }) => seat.id),
-      modules: program.modules.filter(({ sha256 }) => !known.has(sha256)),
+      modules: program.modules.filter(({ key }) => !known.has(key)),
       drainMs,
     };
   }

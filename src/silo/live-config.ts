@@ -68,7 +68,7 @@ export class LiveConfig {
   async prepare(update: ConfigUpdate): Promise<readonly string[]> {
     this.abandon();
     const { plugins, clusters } = this.#services;
-    const modules = new Map(update.modules.map(({ sha256, module }) => [sha256, module]));
+    const modules = new Map(update.modules.map(({ key, module }) => [key, module]));
     const wanted = wasmPlugins(update.listeners.map(({ config }) => config));
     const problems = plugins.stage(wanted, modules);
     if (problems.length > 0) {

@@ -32,7 +32,8 @@ export interface SiloBoot {
 }
 
 export interface SentModule {
-  readonly sha256: string;
+  /** `VmConfig.codeKey` of the VMs that run it. */
+  readonly key: string;
   readonly module: WebAssembly.Module;
 }
 

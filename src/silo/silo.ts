@@ -80,7 +80,7 @@ function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
   const stats = calloutStats(metrics);
   const plugins = createPluginHost({
     config: boot.config,
-    modules: new Map(boot.modules.map(({ sha256, module }) => [sha256, module])),
+    modules: new Map(boot.modules.map(({ key, module }) => [key, module])),
     roles: {
       metrics: new PluginMetrics(writer, others),
       log: wasmLog,

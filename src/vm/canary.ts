@@ -51,7 +51,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
 
 /**
  * Starts every plugin of `config` once and drops it.
- * @param modules compiled code by sha256.
+ * @param modules compiled code by code key.
  * @returns one line per plugin that does not start, and then what guests warned about meanwhile;
  *   empty when all start. Thread: any, a worker by preference: guest code runs here.
  */

@@ -28,6 +28,10 @@ export class CurrentCall {
   stopped = false;
   /** The stream of this callback was continued in the direction of this callback. */
   resumed = false;
+  /** When this call was first found to be running, by metered code; -1 = not yet. */
+  firstLookMs = -1;
+  /** The budget that this call used up; 0 = it did not. */
+  overBudgetMs = 0;
   /** Whether buffer 7 is readable (ABI 4.5). */
   pluginConfigReadable = false;
   /** What the callout brought whose callback is running; null in other callbacks. */
@@ -39,6 +43,8 @@ export class CurrentCall {
     this.direction = direction;
     this.stopped = false;
     this.resumed = false;
+    this.firstLookMs = -1;
+    this.overBudgetMs = 0;
     this.target(context);
     this.context = context;
   }

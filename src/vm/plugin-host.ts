@@ -81,10 +81,10 @@ class ThreadPluginHost implements PluginHost {
   retain(plugins: readonly PluginConfig[]): void {
     const kept = new Set(plugins);
     const keptRoots = new Set(plugins.map(pluginIdentity));
-    const keptCode = new Set(plugins.map((config) => config.vm.codeSha256));
+    const keptCode = new Set(plugins.map((config) => config.vm.codeKey));
     for (const config of this.#plugins.keys()) if (!kept.has(config)) this.#plugins.delete(config);
     for (const key of [...this.#roots.keys()]) if (!keptRoots.has(key)) this.#retire(key);
-    this.#modules = new Map([...this.#modules].filter(([sha256]) => keptCode.has(sha256)));
+    this.#modules = new Map([...this.#modules].filter(([key]) => keptCode.has(key)));
   }
 
   plugin(config: PluginConfig): Plugin {
@@ -131,7 +131,7 @@ class ThreadPluginHost implements PluginHost {
 
   #add(config: PluginConfig): HostedPlugin {
     const { engine, roles } = this.#options;
-    const code = this.#modules.get(config.vm.codeSha256) ?? null;
+    const code = this.#modules.get(config.vm.codeKey) ?? null;
     const options: SlotOptions = { engine, roles, code, plugin: config };
     const vmKey = vmSlotKey(config);
     const vmSlot = this.#vms.get(vmKey) ?? new VmSlot(options);

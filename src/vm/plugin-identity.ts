@@ -7,12 +7,12 @@ import type { ListenerConfig, PluginConfig } from "../config/types.ts";
 export function vmSlotKey(plugin: PluginConfig): string {
   const allowed = plugin.allowedCapabilities;
   const restriction = allowed === null ? null : [...allowed].sort();
-  return JSON.stringify([plugin.vm.vmKey, plugin.vm.environment, restriction]);
+  return JSON.stringify([plugin.vm.vmKey, plugin.vm.codeKey, plugin.vm.environment, restriction]);
 }
 
 /** Plugins with equal identities share a root context. */
 export function pluginIdentity(plugin: PluginConfig): string {
-  return `${vmSlotKey(plugin)} ${plugin.pluginKey}`;
+  return `${vmSlotKey(plugin)} ${plugin.pluginKey} ${JSON.stringify(plugin.isolation)}`;
 }
 
 /** The plugins of every wasm filter of these listeners, in their order. */

@@ -79,6 +79,7 @@ export class VmSlot {
       config: plugin.vm,
       roles,
       allowed: allowed === null ? null : new Set(allowed),
+      isolation: plugin.isolation,
     });
     const problem = code === null ? "its module is not loaded" : vm.start(code);
     if (problem !== null) {

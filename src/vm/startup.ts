@@ -5,6 +5,8 @@ import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
 import { buildImports, type ImportSources } from "../abi/imports.ts";
 import type { LinearMemory } from "../abi/linear-memory.ts";
 import { createWasi, type WasiEnv } from "../abi/wasi.ts";
+import type { IsolationConfig } from "../config/types.ts";
+import { createBudget } from "./cpu-budget.ts";
 import type { CurrentCall } from "./current-call.ts";
 import type { EngineInstance, VmEngine } from "./engine.ts";
 import { createHostcalls, restrictWasi } from "./hostcalls/bodies.ts";
@@ -34,8 +36,10 @@ function wasiEnv(env: HostcallEnv): WasiEnv {
 export function importSources(
   env: HostcallEnv,
   allowed: ReadonlySet<string> | null,
+  isolation: IsolationConfig,
 ): ImportSources {
   return {
+    budget: createBudget({ call: env.call, timers: env.roles.timers, isolation }),
     hostcalls: createHostcalls(env, allowed),
     wasi: restrictWasi(createWasi(wasiEnv(env)), allowed, env.log),
     emscripten: createEmscripten({

@@ -1,4 +1,5 @@
 /** Errors that end a guest, and what is told about them. Source: ABI 1.4, 1.7, 5.8. */
+import { CHARGE_NAME } from "../abi/budget-code.ts";
 import type { CurrentCall } from "./current-call.ts";
 
 /** What WASI `proc_exit` throws through guest frames: the guest ends here. */
@@ -13,8 +14,12 @@ export class ProcExit extends Error {
 /** What a host function throws that the guest must not survive (`abort`). */
 export class GuestTrap extends Error {}
 
+/** What ended a VM: `refused` = it was never run. */
+export type FailureKind = "trap" | "cpuBudget" | "stackOverflow" | "exit" | "refused";
+
 /** Why a VM failed. */
 export interface VmFailure {
+  readonly kind: FailureKind;
   /** Export that was running, or "start-up". */
   readonly callback: string;
   readonly reason: string;
@@ -28,15 +33,24 @@ const BACKTRACE_FRAMES_MAX = 20;
 /** The failure that `error`, thrown during `call`, is. */
 export function describeTrap(error: unknown, call: CurrentCall): VmFailure {
   const callback = call.allocating ? `the allocator, in ${call.callback}` : call.callback;
-  const reason = error instanceof Error ? error.message : String(error);
-  return { callback, reason, backtrace: guestFrames(error) };
+  const kind = kindOf(error, call);
+  const message = error instanceof Error ? error.message : String(error);
+  const reason = kind === "cpuBudget" ? `over its CPU budget of ${call.overBudgetMs} ms` : message;
+  return { kind, callback, reason, backtrace: guestFrames(error) };
+}
+
+function kindOf(error: unknown, call: CurrentCall): FailureKind {
+  if (call.overBudgetMs > 0) return "cpuBudget";
+  if (error instanceof ProcExit) return "exit";
+  // The engine's word for a stack that is used up, by guest frames here.
+  return error instanceof RangeError ? "stackOverflow" : "trap";
 }
 
 function guestFrames(error: unknown): string[] {
   const stack = error instanceof Error ? (error.stack ?? "") : "";
   return stack
     .split("\n")
-    .filter((line) => line.includes("wasm://"))
+    .filter((line) => line.includes("wasm://") && !line.includes(CHARGE_NAME))
     .slice(0, BACKTRACE_FRAMES_MAX)
     .map((line) => line.trim());
 }

@@ -8,7 +8,7 @@ import { LinearMemory } from "../abi/linear-memory.ts";
 import { type AbiVersion, detectAbiVersion } from "../abi/versions.ts";
 import { AssertionError } from "../base/assert.ts";
 import { Logger } from "../base/log.ts";
-import type { VmConfig } from "../config/types.ts";
+import type { IsolationConfig, VmConfig } from "../config/types.ts";
 import { type GuestEntries, resolveEntries } from "./callbacks.ts";
 import { CalloutTable } from "./callouts.ts";
 import { ContextTable } from "./contexts.ts";
@@ -33,6 +33,8 @@ interface VmOptions {
   readonly roles: ThreadRoles;
   /** Names that capability_restriction_config allows; null = all. */
   readonly allowed: ReadonlySet<string> | null;
+  /** Of the plugin that starts it. */
+  readonly isolation: IsolationConfig;
 }
 
 export class Vm implements HostcallEnv {
@@ -53,6 +55,7 @@ export class Vm implements HostcallEnv {
   failure: VmFailure | null = null;
   readonly #engine: VmEngine;
   readonly #allowed: ReadonlySet<string> | null;
+  readonly #isolation: IsolationConfig;
   readonly #allocator: GuestAllocator;
   #state: VmState = "created";
 
@@ -61,6 +64,7 @@ export class Vm implements HostcallEnv {
     this.roles = options.roles;
     this.#engine = options.engine;
     this.#allowed = options.allowed;
+    this.#isolation = options.isolation;
     this.log = new GuestLog(options.roles.log, this.call, options.config.vmId);
     this.#allocator = new GuestAllocator(this.memory, this.call);
     this.results = new GuestResults(this.memory, this.#allocator);
@@ -85,7 +89,7 @@ export class Vm implements HostcallEnv {
     if (allocate === undefined) {
       return this.#refuse(`no allocator is exported (${ALLOCATOR_EXPORTS.join(" or ")})`);
     }
-    const sources = importSources(this, this.#allowed);
+    const sources = importSources(this, this.#allowed, this.#isolation);
     const problems = unservedImports(this.#engine, code, sources);
     if (problems.length > 0) return this.#refuse(problems.join("; "));
     this.call.begin(null, "start-up", DIRECTION.none);
@@ -152,7 +156,7 @@ export class Vm implements HostcallEnv {
   }
 
   #refuse(reason: string): string {
-    this.failure = { callback: "start-up", reason, backtrace: [] };
+    this.failure = { kind: "refused", callback: "start-up", reason, backtrace: [] };
     this.#transition("fail");
     return reason;
   }

@@ -38,6 +38,7 @@ export class HostcallFixture {
       config: this.config.vm,
       roles: this.thread,
       allowed: null,
+      isolation: this.config.isolation,
     });
     const problem = this.vm.start(guestModule({ abi }));
     if (problem !== null) throw new Error(problem);

@@ -1,4 +1,5 @@
 /** A plugin host over a hand-written guest: configuration, roles and host in one call. */
+import { ISOLATION_DEFAULTS } from "../../src/config/compile-isolation.ts";
 import type { GranaryConfig, PluginConfig } from "../../src/config/types.ts";
 import { createPluginHost } from "../../src/vm/plugin-host.ts";
 import type { Plugin, PluginHost, StreamContext } from "../../src/vm/types.ts";
@@ -16,6 +17,7 @@ export function pluginConfig(overrides: Partial<PluginConfig> = {}): PluginConfi
       vmId: "vm",
       vmKey: "vm-key",
       codeSha256: CODE_SHA,
+      codeKey: CODE_SHA,
       configuration: Buffer.from("vm config"),
       environment: [],
     },
@@ -27,6 +29,7 @@ export function pluginConfig(overrides: Partial<PluginConfig> = {}): PluginConfi
     pluginKey: "plugin-key",
     trafficDirection: 1,
     listenerMetadata: null,
+    isolation: ISOLATION_DEFAULTS,
     ...overrides,
   };
 }

@@ -174,7 +174,8 @@ export class Guest {
       this.#instance = instance;
     });
     const allowed = options.allowed === undefined ? null : new Set(options.allowed);
-    this.vm = new Vm({ engine, config: this.config.vm, roles: this.thread, allowed });
+    const { vm: config, isolation } = this.config;
+    this.vm = new Vm({ engine, config, roles: this.thread, allowed, isolation });
     this.root = new RootContext(this.vm, this.config);
   }
 

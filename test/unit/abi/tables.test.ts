@@ -79,6 +79,7 @@ describe("import object", () => {
     hostcalls: { proxy_log: body },
     wasi: { fd_write: body },
     emscripten: { abort: body },
+    budget: { look: body },
   };
   const stores = {
     memory: () => new WebAssembly.Memory({ initial: 1 }),

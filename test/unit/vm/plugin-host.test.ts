@@ -96,7 +96,7 @@ describe("plugin host", () => {
     const good = pluginConfig();
     const noCode = pluginConfig({
       name: "lost",
-      vm: { ...good.vm, vmKey: "lost", codeSha256: "11" },
+      vm: { ...good.vm, vmKey: "lost", codeKey: "11" },
     });
     const { host, problems } = hostOf({}, [noCode, good]);
     assert.deepEqual(problems, ['plugin "lost": its module is not loaded']);

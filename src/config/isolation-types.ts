@@ -1,0 +1,25 @@
+/** What a plugin may use up, and what becomes of one that keeps failing. See ADR 040. */
+
+export interface IsolationConfig {
+  /** Linear memory of one VM. */
+  readonly memoryBytesMax: number;
+  /** Linear memory of this plugin's VMs in all silos together; 0 = none beyond the former. */
+  readonly memoryTotalBytesMax: number;
+  /** Time that one callback may take; 0 = unlimited. */
+  readonly cpuBudgetMs: number;
+  /** The same for a plugin's start: entry point, proxy_on_vm_start, proxy_on_configure. */
+  readonly startBudgetMs: number;
+  /** The same for single callbacks, by name. */
+  readonly callbackBudgetsMs: Readonly<Record<string, number>>;
+  /** A VM that fails this often within the window is not made anew for as long as the window. */
+  readonly crashesMax: number;
+  readonly crashWindowMs: number;
+  /** A started VM waits for the one that serves to fail. */
+  readonly hasStandby: boolean;
+}
+
+/** What the metadata of one place says; all of it for every plugin, and more by plugin name. */
+export interface IsolationLayer {
+  readonly common: Partial<IsolationConfig>;
+  readonly plugins: Readonly<Record<string, Partial<IsolationConfig>>>;
+}
