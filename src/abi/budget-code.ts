@@ -69,7 +69,7 @@ export function writeEntry(
   out.u8(OP.end);
 }
 
-/** The rounds that loops of one call have before they cost fuel again; at the entry of a function. */
+/** Gives the loops of one call the rounds that they have before they cost fuel again. */
 export function writeRoundsAtEntry(out: WasmWriter, rounds: number): void {
   writeConst(out, LOOP_ROUNDS);
   writeIndexed(out, OP.localSet, rounds);

@@ -36,8 +36,8 @@ function hostOf(plugins: readonly PluginConfig[], source = guest()) {
 
 const NEW_CODE = "11";
 
-function withCode(base: PluginConfig, vmKey: string, codeSha256 = NEW_CODE): PluginConfig {
-  return { ...base, vm: { ...base.vm, vmKey, codeSha256 } };
+function withCode(base: PluginConfig, vmKey: string, codeKey = NEW_CODE): PluginConfig {
+  return { ...base, vm: { ...base.vm, vmKey, codeKey } };
 }
 
 describe("plugins that are replaced", () => {
