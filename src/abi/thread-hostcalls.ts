@@ -116,7 +116,7 @@ export const THREAD_HOSTCALLS = {
       ["value", "bytes"],
       ["cas", "u32"],
     ],
-    statuses: ["ok", "casMismatch", "invalidMemoryAccess"],
+    statuses: ["ok", "casMismatch", "invalidMemoryAccess", "internalFailure"],
   },
   proxy_get_shared_data: {
     since: "0.1.0",
@@ -126,7 +126,7 @@ export const THREAD_HOSTCALLS = {
       ["value", "outBytes"],
       ["cas", "outU32"],
     ],
-    statuses: ["ok", "notFound", "invalidMemoryAccess"],
+    statuses: ["ok", "notFound", "invalidMemoryAccess", "internalFailure"],
   },
   proxy_register_shared_queue: {
     since: "0.1.0",

@@ -62,6 +62,16 @@ export const LIMITS = {
   moduleElements: 1_000_000,
   /** Elements of one table, which takes 24 bytes for each: the functions that a guest can name. */
   tableElements: 250_000,
+  /** Memory of all shared data; address space only until it is used. */
+  sharedDataBytes: 67_108_864,
+  /** One key of shared data: compared and hashed while a lock is held or waited for. */
+  sharedKeyBytes: 65_536,
+  /** One value of shared data: copied while a lock is held (1 MiB: about 0.1 ms). */
+  sharedValueBytes: 1_048_576,
+  /** Keys that one listing of shared data gives. */
+  sharedListCount: 100_000,
+  /** Bytes of keys that one listing of shared data gives. */
+  sharedListBytes: 8_388_608,
   /** Size of a .wasm file. */
   moduleBytes: 268_435_456,
   /** Size of a configuration file. */

@@ -133,5 +133,7 @@ function commandLineOptions(
     log_format: options.logFormat,
     drain_time: `${options.drainTimeS}s`,
     transport: options.transport,
+    shared_data_mib: options.sharedDataMib,
+    shared_data_policy: options.sharedDataPolicy,
   };
 }

@@ -70,6 +70,18 @@ export const FLAGS = [
     value: "",
     help: "read the configuration again when its files change",
   },
+  {
+    long: "shared-data-mib",
+    short: "",
+    value: "MIB",
+    help: "most memory for plugins' shared data; default 64",
+  },
+  {
+    long: "shared-data-policy",
+    short: "",
+    value: "POLICY",
+    help: "when shared data is full: refuse (default), or lru to evict",
+  },
   { long: "version", short: "", value: "", help: "print the version and exit" },
   { long: "help", short: "h", value: "", help: "print this text and exit" },
 ] as const satisfies readonly FlagRow[];

@@ -3,6 +3,7 @@
  * one message out. Runs once, on main, before anything else.
  */
 import { parseArgs } from "node:util";
+import { LIMITS } from "../base/limits.ts";
 import {
   DEFAULT_LOG_FORMAT,
   LOG_COMPONENTS,
@@ -10,6 +11,7 @@ import {
   type LogComponent,
   type LogLevel,
 } from "../base/log.ts";
+import type { FullPolicy } from "../shm/shared-table.ts";
 import { FLAGS, type FlagName } from "./cli-options.ts";
 
 export type TransportChoice = "auto" | "codec" | "uws";
@@ -31,6 +33,8 @@ export interface ServeOptions {
   readonly transport: TransportChoice;
   /** Read the configuration again when one of its files changes. */
   readonly watch: boolean;
+  readonly sharedDataMib: number;
+  readonly sharedDataPolicy: FullPolicy;
 }
 
 export type Command =
@@ -49,6 +53,7 @@ type Values = Readonly<Partial<Record<FlagName, string | boolean>>>;
 
 const CONCURRENCY_MAX = 1024;
 const DRAIN_TIME_S_DEFAULT = 600;
+const SHARED_DATA_MIB = { fallback: LIMITS.sharedDataBytes / 1_048_576, min: 4, max: 1_024 };
 
 /** Envoy's spellings that mean one of our levels. */
 const LEVEL_ALIASES: Readonly<Record<string, LogLevel>> = { warn: "warning", err: "error" };
@@ -120,6 +125,8 @@ function serveOptions(values: Values, cores: number): ServeOptions {
     }),
     transport: oneOf(values, "transport", ["auto", "codec", "uws"]),
     watch: values.watch === true,
+    sharedDataMib: integer(values, "shared-data-mib", SHARED_DATA_MIB),
+    sharedDataPolicy: oneOf(values, "shared-data-policy", ["refuse", "lru"]),
   };
   if (options.configPath === "" && options.configYaml === "") {
     throw new CommandLineError("One of --config-path and --config-yaml is required");

@@ -17,6 +17,7 @@ import {
 } from "../metrics/catalogue.ts";
 import { SiloRecorder } from "../metrics/recorder.ts";
 import { type MetricSnapshot, MetricSnapshots } from "../metrics/snapshot.ts";
+import type { MetricScope } from "../metrics/types.ts";
 import { createMetricRegion } from "../shm/metric-layout.ts";
 import { MetricWriter } from "../shm/metric-writer.ts";
 import type { ConfigDiff } from "./config-diff.ts";
@@ -48,6 +49,9 @@ export class MainMetrics {
   readonly #clusters: ClusterManagerStats;
   readonly #reloads: ConfigReloadStats;
   readonly #clock: Clock;
+  readonly #root: MetricScope;
+  /** Bring the stats of other parts up to date. */
+  readonly #reports: (() => void)[] = [];
 
   constructor(clock: Clock, config: GranaryConfig, concurrency: number) {
     this.#clock = clock;
@@ -55,6 +59,7 @@ export class MainMetrics {
     const own = createMetricRegion();
     this.#snapshots = new MetricSnapshots([own, ...this.siloRegions]);
     const root = new SiloRecorder(new MetricWriter(own));
+    this.#root = root;
     this.#server = serverStats(root);
     this.#listeners = listenerManagerStats(root);
     this.#server.concurrency.set(concurrency);
@@ -66,6 +71,14 @@ export class MainMetrics {
     this.#reloads = configReloadStats(root);
     this.#reloads.version.set(1);
     this.#rollIntervals();
+  }
+
+  /**
+   * Adds the stats of another part of main.
+   * @param define makes their handles and returns what brings them up to date before a snapshot.
+   */
+  observe(define: (root: MetricScope) => () => void): void {
+    this.#reports.push(define(this.#root));
   }
 
   /** Every silo serves every listener. @param tookMs from the start of the process */
@@ -118,6 +131,7 @@ export class MainMetrics {
     this.#server.memory_allocated.set(heapUsed);
     this.#server.memory_heap_size.set(heapTotal);
     this.#server.memory_physical_size.set(rss);
+    for (const report of this.#reports) report();
     return this.#snapshots.take();
   }
 

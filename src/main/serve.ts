@@ -25,6 +25,7 @@ import { MainMetrics } from "./main-metrics.ts";
 import { Reloader } from "./reloader.ts";
 import { Running } from "./running.ts";
 import { Server } from "./server.ts";
+import { SharedMemory } from "./shared-memory.ts";
 import { installSignals, type SignalActions } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
 import { planTransports } from "./transports.ts";
@@ -32,6 +33,8 @@ import { judgeUws } from "./uws-verdict.ts";
 import { versionText } from "./version.ts";
 
 const log = new Logger("main");
+
+const MIB = 1_048_576;
 
 /** Compiled file of the silo's thread. */
 const SILO_ENTRY = new URL("../silo/silo.js", import.meta.url);
@@ -116,6 +119,11 @@ function build(blueprint: Blueprint): Site {
   const { options, running, plan, acceptor } = blueprint;
   const { concurrency, dispatch } = plan;
   const metrics = new MainMetrics(systemClock, running.program.config, concurrency);
+  const shared = new SharedMemory(
+    { dataBytes: options.sharedDataMib * MIB, policy: options.sharedDataPolicy },
+    systemClock,
+  );
+  metrics.observe((root) => shared.metrics(root));
   const nobody = { register: () => {}, unregister: () => {}, takeBack: () => {} };
   const supervisor = new Supervisor({
     entry: SILO_ENTRY,
@@ -128,12 +136,16 @@ function build(blueprint: Blueprint): Site {
       config: running.program.config,
       modules: running.program.modules,
       metricRegions: metrics.siloRegions,
+      shared: shared.seat(index),
       log: siloLogOptions(options),
       seats: running.seats,
       dispatch,
       version: versionText(),
     }),
-    retire: (index) => metrics.clearGauges(index),
+    retire: (index) => {
+      metrics.clearGauges(index);
+      shared.retire(index);
+    },
   });
   const drainTimeMs = options.drainTimeS * 1000;
   const server = new Server({

@@ -160,6 +160,18 @@ export const CONFIG_RELOAD_STATS = {
   ),
 } as const satisfies MetricRows;
 
+/** `granary.shared_data.<row>`, written by main. */
+export const SHARED_DATA_STATS = {
+  entries: gauge("Values of shared data"),
+  bytes_used: gauge("Memory of the values of shared data, in bytes", "bytes"),
+  bytes_claimed: gauge("Memory claimed for shared data, in bytes", "bytes"),
+  refused: counter("Changes of shared data refused because its memory was full"),
+  evicted: counter("Values evicted because the memory of shared data was full"),
+  expired: counter("Values removed because their time was over"),
+  lock_timeouts: counter("Operations on shared data given up because of a lock"),
+  locks_recovered: counter("Locks of shared data recovered from a thread that died"),
+} as const satisfies MetricRows;
+
 /** `wasm.envoy.wasm.runtime.<engine>.<row>`: VMs. */
 export const WASM_RUNTIME_STATS = {
   active: gauge("VMs alive"),
@@ -189,6 +201,7 @@ export type ServerStats = HandlesOf<typeof SERVER_STATS>;
 export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
 export type ConfigReloadStats = HandlesOf<typeof CONFIG_RELOAD_STATS>;
+export type SharedDataStats = HandlesOf<typeof SHARED_DATA_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
 export type CalloutStats = HandlesOf<typeof CALLOUT_STATS>;
 export type WasmPluginStats = HandlesOf<typeof WASM_PLUGIN_STATS>;
@@ -231,6 +244,10 @@ export function clusterManagerStats(root: MetricScope): ClusterManagerStats {
 
 export function configReloadStats(root: MetricScope): ConfigReloadStats {
   return handlesOf(CONFIG_RELOAD_STATS, root.scope("config_reload"));
+}
+
+export function sharedDataStats(root: MetricScope): SharedDataStats {
+  return handlesOf(SHARED_DATA_STATS, root.scope("granary.shared_data"));
 }
 
 /** @param engine "v8" or "null" */

@@ -9,6 +9,7 @@ import {
   LISTENER_MANAGER_STATS,
   LISTENER_STATS,
   SERVER_STATS,
+  SHARED_DATA_STATS,
   WASM_PLUGIN_STATS,
   WASM_RUNTIME_STATS,
 } from "./catalogue.ts";
@@ -25,6 +26,7 @@ const BUILT_IN: readonly HelpSource[] = [
   ["server", SERVER_STATS],
   ["listener_manager", LISTENER_MANAGER_STATS],
   ["cluster_manager", CLUSTER_MANAGER_STATS],
+  ["granary.shared_data", SHARED_DATA_STATS],
   ["wasm.envoy.wasm.runtime.v8", WASM_RUNTIME_STATS],
   ["wasm.envoy.wasm.runtime.null", WASM_RUNTIME_STATS],
   ["wasm.x", WASM_PLUGIN_STATS],

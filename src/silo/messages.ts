@@ -7,6 +7,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { LogComponent, LogLevel } from "../base/log.ts";
 import type { ClusterConfig, GranaryConfig, ListenerConfig } from "../config/types.ts";
+import type { SharedSeat } from "../shm/shared-state.ts";
 
 export interface SiloBoot {
   readonly index: number;
@@ -16,6 +17,8 @@ export interface SiloBoot {
   readonly modules: readonly SentModule[];
   /** Metric region of every silo, by index; this silo writes `metricRegions[index]` only. */
   readonly metricRegions: readonly SharedArrayBuffer[];
+  /** What plugins share over all silos, and this silo's number there. */
+  readonly shared: SharedSeat;
   readonly log: {
     readonly level: LogLevel;
     readonly components: readonly (readonly [LogComponent, LogLevel])[];

@@ -16,6 +16,7 @@ import { SiloRecorder } from "../metrics/recorder.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
 import { BodySlab } from "../shm/body-slab.ts";
 import { MetricWriter } from "../shm/metric-writer.ts";
+import { SharedState } from "../shm/shared-state.ts";
 import { createClusterSet } from "../upstream/cluster-set.ts";
 import { systemDns } from "../upstream/dns.ts";
 import { createPluginHost } from "../vm/plugin-host.ts";
@@ -86,6 +87,7 @@ function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
       log: wasmLog,
       timers: systemTimers(clock),
       callouts: new SiloCallouts({ clock, wheel, clusters, stats }),
+      shared: new SharedState(boot.shared, clock),
       rootProperties: new RootProperties(boot.config.node),
     },
   });

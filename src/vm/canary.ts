@@ -7,11 +7,15 @@
 import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
 import { systemClock } from "../base/clock.ts";
 import type { GranaryConfig } from "../config/types.ts";
+import { privateSharedState } from "../shm/shared-state.ts";
 import { createPluginHost } from "./plugin-host.ts";
 import type { PropertyHost, ThreadRoles } from "./roles.ts";
 
 /** Lines that say why a guest refused its configuration; more of them say no more. */
 const GUEST_LINES_MAX = 10;
+
+/** What plugins may share in a test run that nobody else sees. */
+const CANARY_SHARED_BYTES = 16_777_216;
 
 function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
   let metricsDefined = 0;
@@ -45,6 +49,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       wallNs: () => systemClock.wallNs(),
       monotonicNs: () => systemClock.monotonicNs(),
     },
+    shared: privateSharedState(systemClock, CANARY_SHARED_BYTES),
     rootProperties,
   };
 }

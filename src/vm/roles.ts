@@ -6,6 +6,7 @@
  */
 import type { PropertyValue } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import type { SharedData } from "../shm/shared-data.ts";
 import type { StateDeclaration } from "./declared-properties.ts";
 
 /** Header maps of one stream. Map ids 0-3 (ABI 4.4); 4-7 belong to callouts. */
@@ -152,12 +153,20 @@ export interface StreamRoles {
   readonly properties: StreamPropertyHost;
 }
 
+/** What VMs share over all threads. See `src/shm/shared-data.ts`. */
+export interface SharedStateHost {
+  readonly data: SharedData;
+  /** The namespace of a `vm_id`. */
+  spaceOf(vmId: string): number;
+}
+
 /** What the thread gives every VM. */
 export interface ThreadRoles {
   readonly metrics: MetricHost;
   readonly log: LogHost;
   readonly timers: TimerHost;
   readonly callouts: CalloutHost;
+  readonly shared: SharedStateHost;
   /** Attributes that need no stream: `xds.node`, `node`, `listener_direction`... */
   readonly rootProperties: PropertyHost;
 }

@@ -1,6 +1,7 @@
 /** Roles of a thread and of a stream that record what a VM asks of them. */
 import type { PropertyValue } from "../../src/config/types.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
+import { privateSharedState } from "../../src/shm/shared-state.ts";
 import type { StateDeclaration } from "../../src/vm/declared-properties.ts";
 import type {
   BufferHost,
@@ -10,6 +11,7 @@ import type {
   StreamRoles,
   ThreadRoles,
 } from "../../src/vm/roles.ts";
+import { ManualClock } from "./manual-clock.ts";
 
 export class FakeTimers {
   nowNs = 1_000_000_000n;
@@ -88,6 +90,8 @@ export class FakeCallouts {
     this.refusedCount++;
   };
 }
+/** Small: many tests have a thread each. */
+const SHARED_BYTES = 4_194_304;
 
 export class FakeThread implements ThreadRoles {
   readonly lines: string[] = [];
@@ -127,6 +131,8 @@ export class FakeThread implements ThreadRoles {
       this.refusedCount++;
     },
   };
+  readonly clock = new ManualClock();
+  readonly shared = privateSharedState(this.clock, SHARED_BYTES);
   readonly rootProperties = {
     property: (path: readonly string[]) => this.rootValues[path.join(".")],
   };

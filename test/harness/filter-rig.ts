@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { cluster } from "./config.ts";
 import { FakeUpstream, plainResponse } from "./fake-upstream.ts";
-import { BUILD_ROOT, type ProxyProcess, startProxy } from "./proxy.ts";
+import { BUILD_ROOT, type ProxyOptions, type ProxyProcess, startProxy } from "./proxy.ts";
 import { RawClient } from "./raw-client.ts";
 import type { RawRequest } from "./raw-requests.ts";
 import { parseResponse, type RawResponse } from "./raw-responses.ts";
@@ -118,7 +118,11 @@ export class FilterRig {
   }
 
   /** @param moreClusters rows of `static_resources.clusters`, as `cluster()` makes them */
-  static async start(listeners: readonly ListenerSpec[], moreClusters = ""): Promise<FilterRig> {
+  static async start(
+    listeners: readonly ListenerSpec[],
+    moreClusters = "",
+    options: Omit<ProxyOptions, "yaml"> = {},
+  ): Promise<FilterRig> {
     const holder: { rig: FilterRig | null } = { rig: null };
     const upstream = await FakeUpstream.listen({
       onRequest: (request, connection) => {
@@ -132,7 +136,7 @@ static_resources:
   listeners: ${JSON.stringify(listeners.map(listener))}
   clusters:
 ${cluster("upstream", upstream.port)}${moreClusters}`;
-    const proxy = await startProxy({ yaml }).catch(async (error: unknown) => {
+    const proxy = await startProxy({ ...options, yaml }).catch(async (error: unknown) => {
       await upstream.close();
       throw error;
     });

@@ -4,6 +4,7 @@ import { compressionFunctions } from "./compression.ts";
 import { expressionFunctions } from "./expressions.ts";
 import { filterStateFunctions } from "./filter-state.ts";
 import { routeFunctions } from "./route.ts";
+import { sharedDataFunctions } from "./shared-data.ts";
 import { signatureFunctions } from "./signatures.ts";
 import type { ForeignFamily, ForeignFunction } from "./types.ts";
 
@@ -14,6 +15,7 @@ const FAMILIES: readonly ForeignFamily[] = [
   expressionFunctions,
   signatureFunctions,
   filterStateFunctions,
+  sharedDataFunctions,
 ];
 
 /** The functions of one VM by name. */

@@ -19,6 +19,7 @@ import { localReplyHostcalls } from "./local-reply.ts";
 import { logHostcalls } from "./log.ts";
 import { metricHostcalls } from "./metrics.ts";
 import { propertyHostcalls } from "./properties.ts";
+import { sharedDataHostcalls } from "./shared-data.ts";
 import { streamHostcalls } from "./stream.ts";
 import { timeHostcalls } from "./time.ts";
 
@@ -37,6 +38,7 @@ const BODIES = {
   context: contextHostcalls,
   foreign: foreignHostcalls,
   callout: calloutHostcalls,
+  sharedData: sharedDataHostcalls,
 } as const satisfies Bodies;
 
 /** Hostcalls that do something; the others link and answer Unimplemented. */

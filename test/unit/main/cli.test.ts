@@ -29,6 +29,8 @@ describe("command line", () => {
       drainTimeS: 600,
       transport: "auto",
       watch: false,
+      sharedDataMib: 64,
+      sharedDataPolicy: "refuse",
     });
   });
 
@@ -50,6 +52,8 @@ describe("command line", () => {
       "--drain-time-s",
       "0",
       "--transport=codec",
+      "--shared-data-mib=8",
+      "--shared-data-policy=lru",
     );
     assert.equal(read.configPath, "a.yaml");
     assert.equal(read.configYaml, "admin: {}");
@@ -64,6 +68,8 @@ describe("command line", () => {
     assert.equal(read.adminAddressPath, "/tmp/admin");
     assert.equal(read.drainTimeS, 0);
     assert.equal(read.transport, "codec");
+    assert.equal(read.sharedDataMib, 8);
+    assert.equal(read.sharedDataPolicy, "lru");
   });
 
   it("needs a configuration from a file or from the command line", () => {
