@@ -173,6 +173,9 @@ function numberedUpstream(number: number): Promise<FakeUpstream> {
   let count = 0;
   const answer = plainResponse(200, "ok", `x-cluster: ${number}\r\n`);
   return FakeUpstream.listen({
+    onConnection: (connection) => {
+      connection.socket.on("end", () => connection.end());
+    },
     onRequest: (_, connection) => {
       count++;
       if (count % LATE_EVERY === 0) setTimeout(() => connection.write(answer), LATE_MS);
