@@ -23,8 +23,7 @@ export function certificatesOf(config: GranaryConfig, clock: Clock): readonly ob
       entries.push({ ca_cert: index === 0 ? ca : [], cert_chain: details(pem, clock).slice(0, 1) });
     }
   };
-  for (const { filterChain } of config.listeners) {
-    const { tls } = filterChain;
+  for (const { tls } of config.listeners.flatMap(({ filterChains }) => filterChains)) {
     if (tls !== null)
       add(
         tls.clientCa,
@@ -45,7 +44,7 @@ export function certificatesOf(config: GranaryConfig, clock: Clock): readonly ob
  * `server.days_until_first_cert_expiring`. */
 export function daysUntilFirstExpiry(config: GranaryConfig, clock: Clock): number | null {
   const pems = [
-    ...config.listeners.map(({ filterChain }) => filterChain.tls),
+    ...config.listeners.flatMap(({ filterChains }) => filterChains.map(({ tls }) => tls)),
     ...config.clusters.map(({ tls }) => tls),
   ]
     .flatMap((tls) => tls?.certificates ?? [])

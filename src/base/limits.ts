@@ -18,6 +18,10 @@ export const LIMITS = {
   chunkLineBytes: 4_096,
   /** Trailers of one message. */
   trailersBytes: 61_440,
+  /** A PROXY protocol header with its extensions. */
+  proxyHeaderBytes: 4_096,
+  /** The ClientHello that is read for its server name (Envoy: 16 KiB). */
+  clientHelloBytes: 16_384,
   /** Pairs in one serialised header map that a guest passes (cpp-host: 1024). */
   pairsCount: 1_024,
   /** Bytes of one serialised header map that a guest passes (cpp-host: 1 MiB). */

@@ -1,10 +1,15 @@
-/** Listeners: address, one filter chain, its connection manager and TLS. */
+/** Listeners: address, filter chains, their connection managers and TLS. */
 import { isIP } from "node:net";
 import { LIMITS } from "../base/limits.ts";
 import type { Address } from "../gen/envoy/config/core/v3/address_pb.ts";
 import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.ts";
 import type { Listener } from "../gen/envoy/config/listener/v3/listener_pb.ts";
 import { HttpConnectionManagerSchema } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import {
+  checkDistinct,
+  compileChainMatch,
+  compileListenerFilters,
+} from "./compile-filter-chain.ts";
 import { compileHcm } from "./compile-hcm.ts";
 import { ISOLATION_KEY, readIsolation } from "./compile-isolation.ts";
 import { propertyOrNull } from "./compile-property.ts";
@@ -48,8 +53,9 @@ function compileListener(message: Listener, index: number, place: Place): Listen
     metadata: message.metadata,
     isolation: [listenerIsolation(message, place), place.context.isolation],
   };
-  const filterChain = compileChains(message, plugin, place);
-  if (address === null || filterChain === null) return null;
+  const filterChains = compileChains(message, plugin, place);
+  const listenerFilters = compileListenerFilters(message, filterChains, place);
+  if (address === null || filterChains.length === 0) return null;
   return {
     name: message.name === "" ? `listener_${index}` : message.name,
     address,
@@ -57,7 +63,8 @@ function compileListener(message: Listener, index: number, place: Place): Listen
     metadata: propertyOrNull(message.metadata),
     perConnectionBufferBytes: message.perConnectionBufferLimitBytes ?? LIMITS.bufferBytesDefault,
     backlog: message.tcpBacklogSize ?? BACKLOG_DEFAULT,
-    filterChain,
+    filterChains,
+    listenerFilters,
   };
 }
 
@@ -88,30 +95,29 @@ function compileChains(
   message: Listener,
   listener: ListenerOfPlugin,
   place: Place,
-): FilterChainConfig | null {
-  const chains = message.filterChains.map((chain, i) => ({
-    chain,
-    at: place.child("filter_chains").item(i),
-  }));
-  if (message.defaultFilterChain !== undefined) {
-    chains.push({ chain: message.defaultFilterChain, at: place.child("default_filter_chain") });
-  }
-  if (chains.length === 0) {
-    place.child("filter_chains").problem("a filter chain is required", "add one to filter_chains");
-  }
-  const made = chains.map(({ chain, at }, i) => {
-    if (i > 0) {
-      const text = "more than one filter chain is not implemented by Granary";
-      at.problem(text, "keep one filter chain a listener");
-      return null;
+): FilterChainConfig[] {
+  const at = place.child("filter_chains");
+  const chains = message.filterChains.map((chain, i) =>
+    compileChain({ chain, isDefault: false }, listener, at.item(i)),
+  );
+  const { defaultFilterChain } = message;
+  if (defaultFilterChain !== undefined) {
+    const where = place.child("default_filter_chain");
+    const chain = { chain: defaultFilterChain, isDefault: true };
+    chains.push(compileChain(chain, listener, where));
+    if (defaultFilterChain.filterChainMatch !== undefined) {
+      const text = "the default filter chain takes what no other chain matches";
+      where.child("filter_chain_match").problem(text, "remove it");
     }
-    return compileChain(chain, listener, at);
-  });
-  return made[0] ?? null;
+  }
+  if (chains.length === 0) at.problem("a filter chain is required", "add one to filter_chains");
+  const made = chains.filter((chain) => chain !== null);
+  if (made.length === chains.length) checkDistinct(made, at);
+  return made;
 }
 
 function compileChain(
-  chain: FilterChain,
+  { chain, isDefault }: { readonly chain: FilterChain; readonly isDefault: boolean },
   listener: ListenerOfPlugin,
   place: Place,
 ): FilterChainConfig | null {
@@ -138,5 +144,6 @@ function compileChain(
     return null;
   });
   const http = managers[0] ?? null;
-  return http === null ? null : { name: chain.name, tls, http };
+  const match = compileChainMatch(chain.filterChainMatch, place.child("filter_chain_match"));
+  return http === null ? null : { name: chain.name, isDefault, match, tls, http };
 }

@@ -16,6 +16,7 @@ const R = "envoy.config.route.v3.";
 const CL = "envoy.config.cluster.v3.";
 const EP = "envoy.config.endpoint.v3.";
 const L = "envoy.config.listener.v3.";
+const LF = "envoy.extensions.filters.listener.";
 const TLS = "envoy.extensions.transport_sockets.tls.v3.";
 const WASM = "envoy.extensions.wasm.v3.";
 const LOG = "envoy.extensions.access_loggers.";
@@ -74,6 +75,9 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "address",
     "filter_chains",
     "default_filter_chain",
+    "listener_filters",
+    "listener_filters_timeout",
+    "continue_on_listener_filters_timeout",
     "per_connection_buffer_limit_bytes",
     "metadata",
     "traffic_direction",
@@ -83,7 +87,23 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "reuse_port",
   ],
   [`${L}FilterChain`]: ["name", "filter_chain_match", "filters", "transport_socket"],
-  [`${L}FilterChainMatch`]: [],
+  [`${L}FilterChainMatch`]: [
+    "destination_port",
+    "prefix_ranges",
+    "direct_source_prefix_ranges",
+    "source_type",
+    "source_prefix_ranges",
+    "source_ports",
+    "server_names",
+    "transport_protocol",
+    "application_protocols",
+  ],
+  [`${L}ListenerFilter`]: ["name", "typed_config"],
+  [`${LF}proxy_protocol.v3.ProxyProtocol`]: ["allow_requests_without_proxy_protocol"],
+  [`${LF}tls_inspector.v3.TlsInspector`]: [],
+  [`${LF}http_inspector.v3.HttpInspector`]: [],
+  [`${LF}original_dst.v3.OriginalDst`]: [],
+  [`${C}CidrRange`]: ["address_prefix", "prefix_len"],
   [`${L}Filter`]: ["name", "typed_config"],
   [`${NET}HttpConnectionManager`]: [
     "codec_type",

@@ -4,7 +4,7 @@
  */
 import type { DescField, DescMessage, JsonObject, JsonValue } from "./protobuf.ts";
 import { isWrapperDesc } from "./protobuf.ts";
-import { isObject, setOwn } from "./read-tree.ts";
+import { isObject, setOwn } from "./read-node.ts";
 
 /** A new object: `over` merged over `base`, both proto JSON of `desc` with proto field names. */
 export function mergeMessages(base: JsonObject, over: JsonObject, desc: DescMessage): JsonObject {

@@ -7,9 +7,20 @@
 import type { ProblemList } from "./problems.ts";
 import type { DescField, DescMessage, JsonObject, JsonValue } from "./protobuf.ts";
 import { isWrapperDesc, registry } from "./protobuf.ts";
+import type { MaybeNode } from "./read-node.ts";
+import {
+  describe,
+  isNull,
+  isObject,
+  isValueField,
+  join,
+  keyText,
+  plainScalar,
+  setOwn,
+} from "./read-node.ts";
 import { enumJson, scalarJson } from "./read-scalar.ts";
 import { fieldHint } from "./suggest.ts";
-import type { Alias, Document, LineCounter, Node } from "./yaml.ts";
+import type { Alias, Document, LineCounter, Node, YAMLMap } from "./yaml.ts";
 import { isAlias, isMap, isScalar, isSeq } from "./yaml.ts";
 
 /** Nodes after expansion of aliases: more is an alias bomb. */
@@ -22,6 +33,9 @@ const SPECIAL = new Set(
   ),
 );
 
+/** Envoy reads these in place of any configuration. */
+const TYPED_STRUCTS = new Set(["udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"]);
+
 export interface Source {
   readonly document: Document;
   readonly lines: LineCounter;
@@ -29,7 +43,6 @@ export interface Source {
   /** JSON of the file that this text is merged over, or null: indexes of lists go on from there. */
   readonly base: JsonObject | null;
 }
-type MaybeNode = Node | null | undefined;
 /** `undefined` = nothing usable (reported, or null in the text). */
 type Read = JsonValue | undefined;
 
@@ -204,11 +217,45 @@ export class TreeReader {
         hint: "write type.googleapis.com/ and the full message name; see docs for what is implemented",
       });
     }
+    if (TYPED_STRUCTS.has(desc.typeName) && at.path.endsWith("typed_config")) {
+      return this.#typedStruct(node, at);
+    }
     if (!SPECIAL.has(desc.typeName) && !isWrapperDesc(desc)) {
       const json = this.#fields(node, desc, { path: at.path, base: undefined, inAny: true });
       return isObject(json) ? { "@type": type, ...json } : undefined;
     }
     return this.#anyValue(node, { type, desc, path: at.path });
+  }
+
+  /** A configuration as a Struct that names its type: read as a message of that type. */
+  #typedStruct(node: YAMLMap, at: Place): Read {
+    let value: MaybeNode = null;
+    let type: unknown = null;
+    for (const pair of node.items) {
+      const key = keyText(pair.key);
+      const path = join(at.path, key);
+      this.#locate(path, pair.key as Node);
+      if (key === "value") value = pair.value as MaybeNode;
+      else if (key === "type_url" || key === "typeUrl")
+        type = isScalar(pair.value) ? pair.value.value : null;
+      else if (key !== "@type") {
+        const hint = "a TypedStruct has type_url and value";
+        this.#report(path, { error: `unknown field "${key}" in a TypedStruct`, hint });
+      }
+    }
+    const name = typeof type === "string" ? type : "";
+    const desc = registry.getMessage(name.slice(name.lastIndexOf("/") + 1));
+    if (desc === undefined || SPECIAL.has(desc.typeName) || isWrapperDesc(desc)) {
+      const error = `"${name}" is not a type that Granary knows`;
+      const hint = "write type.googleapis.com/ and the full message name in type_url";
+      return this.#report(join(at.path, "type_url"), { error, hint });
+    }
+    const target = this.#enter(value, at.path);
+    const json =
+      target === undefined ? {} : this.#fields(target, desc, { path: at.path, base: undefined });
+    return isObject(json)
+      ? { "@type": `type.googleapis.com/${desc.typeName}`, ...json }
+      : undefined;
   }
 
   /** An Any of a type with a JSON form of its own: `{"@type": ..., "value": ...}`. */
@@ -330,45 +377,4 @@ interface Place {
   readonly base: JsonValue | undefined | null;
   /** The node is an Any: its "@type" has been read. */
   readonly inAny?: true;
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Sets an own property, also for the key `__proto__`. */
-export function setOwn(target: JsonObject, key: string, value: JsonValue): void {
-  Object.defineProperty(target, key, {
-    value,
-    enumerable: true,
-    writable: true,
-    configurable: true,
-  });
-}
-
-function isNull(node: MaybeNode): boolean {
-  return node === null || node === undefined || (isScalar(node) && node.value === null);
-}
-
-/** google.protobuf.Value has a null of its own. */
-function isValueField(field: DescField): boolean {
-  return field.message?.typeName === "google.protobuf.Value";
-}
-
-function keyText(key: unknown): string {
-  return isScalar(key) ? String(key.value) : String(key);
-}
-
-function plainScalar(value: unknown): JsonValue {
-  if (typeof value === "number" && Number.isFinite(value)) return value;
-  if (typeof value === "string" || typeof value === "boolean" || value === null) return value;
-  return String(value);
-}
-
-function describe(node: Node): string {
-  return isScalar(node) ? `${typeof node.value} ${JSON.stringify(node.value) ?? ""}` : "nothing";
-}
-
-function join(path: string, name: string): string {
-  return path === "" ? name : `${path}.${name}`;
 }

@@ -112,13 +112,49 @@ export interface ListenerConfig {
   readonly perConnectionBufferBytes: number;
   /** Backlog for listen(2). */
   readonly backlog: number;
-  readonly filterChain: FilterChainConfig;
+  /** At least one. */
+  readonly filterChains: readonly FilterChainConfig[];
+  readonly listenerFilters: ListenerFiltersConfig;
+}
+
+/** What looks at a connection before a filter chain is chosen. */
+export interface ListenerFiltersConfig {
+  readonly proxyProtocol: { readonly isOptional: boolean } | null;
+  /** Server name and ALPN of the ClientHello decide about the chain. */
+  readonly inspectsTls: boolean;
+  /** The version of plaintext HTTP does. */
+  readonly inspectsHttp: boolean;
+  /** 0 = none. */
+  readonly timeoutMs: number;
+  readonly continueOnTimeout: boolean;
 }
 
 export interface FilterChainConfig {
   readonly name: string;
+  /** `default_filter_chain`: where no other matches. */
+  readonly isDefault: boolean;
+  /** Null: any connection. */
+  readonly match: FilterChainMatchConfig | null;
   readonly tls: DownstreamTlsConfig | null;
   readonly http: HttpConnectionManagerConfig;
+}
+
+/** Empty lists and texts, and -1, ask for nothing. */
+export interface FilterChainMatchConfig {
+  readonly destinationPort: number;
+  readonly prefixRanges: readonly CidrConfig[];
+  /** Lower-case names; `*.example.com` for all below. */
+  readonly serverNames: readonly string[];
+  readonly transportProtocol: string;
+  readonly applicationProtocols: readonly string[];
+  readonly directSourceRanges: readonly CidrConfig[];
+  readonly sourceType: "any" | "local" | "external";
+  readonly sourceRanges: readonly CidrConfig[];
+  readonly sourcePorts: readonly number[];
+}
+export interface CidrConfig {
+  readonly address: string;
+  readonly length: number;
 }
 
 export interface DownstreamTlsConfig {

@@ -26,8 +26,9 @@ export function createAdminLog(config: GranaryConfig, clock: Clock): AdminLog | 
   const { host, port } = admin.address;
   return {
     log: (access) => {
-      const connection = { remoteIp: access.peerAddress, remotePort: 0, id: 0, tls: null };
-      const downstream = { ...connection, localIp: host, localPort: port };
+      const { peerAddress: ip } = access;
+      const peer = { remoteIp: ip, remotePort: 0, directIp: ip, directPort: 0 };
+      const downstream = { ...peer, id: 0, tls: null, localIp: host, localPort: port };
       const info = new StreamInfo(listener, downstream, 0);
       fillIn(info, access, clock);
       logger.log(info);

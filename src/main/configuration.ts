@@ -102,13 +102,13 @@ function readConfiguration(options: ServeOptions): LoadResult | string {
 function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): GranaryConfig {
   const known = new Set(wasmPlugins(running?.listeners ?? []).map(pluginIdentity));
   const listeners = config.listeners.flatMap((listener) => {
-    const { filterChain } = listener;
-    const { http } = filterChain;
-    const httpFilters = http.httpFilters.filter(
-      (filter) => filter.kind === "wasm" && !known.has(pluginIdentity(filter.plugin)),
-    );
-    if (httpFilters.length === 0) return [];
-    return [{ ...listener, filterChain: { ...filterChain, http: { ...http, httpFilters } } }];
+    const filterChains = listener.filterChains.flatMap((chain) => {
+      const httpFilters = chain.http.httpFilters.filter(
+        (filter) => filter.kind === "wasm" && !known.has(pluginIdentity(filter.plugin)),
+      );
+      return httpFilters.length === 0 ? [] : [{ ...chain, http: { ...chain.http, httpFilters } }];
+    });
+    return filterChains.length === 0 ? [] : [{ ...listener, filterChains }];
   });
   return { ...config, clusters: [], bootstrapJson: "", listeners };
 }

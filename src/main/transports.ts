@@ -38,7 +38,7 @@ export function planTransports(
     return { kind: "refused", problem: `--transport uws: listener '${name}': ${faults[refused]}` };
   }
   const picks = listeners.map((listener, index) => {
-    const isTls = listener.filterChain.tls !== null;
+    const isTls = listener.filterChains.some(({ tls }) => tls !== null);
     const fault = faults[index] ?? null;
     const verdict: UwsVerdict = fault === null ? uws : { kind: "unusable", reason: fault };
     return { name: listener.name, ...pick(choice, isTls, verdict) };

@@ -54,8 +54,12 @@ function needsSocket(old: SeatedListener, config: ListenerConfig, transport: str
   return transport === "uws" && !isDeepStrictEqual(fixedInUws(old.config), fixedInUws(config));
 }
 
-function fixedInUws({ filterChain: { tls, http } }: ListenerConfig): unknown {
-  return [tls, http.maxRequestHeadersBytes, http.maxHeadersCount];
+function fixedInUws({ filterChains }: ListenerConfig): unknown {
+  return filterChains.map(({ tls, http }) => [
+    tls,
+    http.maxRequestHeadersBytes,
+    http.maxHeadersCount,
+  ]);
 }
 
 /** Sockets that were opened for an update, until it is decided. */

@@ -4,8 +4,13 @@
 import type { ListenerConfig } from "../config/types.ts";
 
 /** Why uWS cannot serve `listener` as its configuration says, or null. */
-export function uwsFault({ filterChain }: ListenerConfig): string | null {
-  const { tls } = filterChain;
+export function uwsFault(listener: ListenerConfig): string | null {
+  const [chain, ...others] = listener.filterChains;
+  if (others.length > 0 || (chain !== undefined && chain.match !== null)) {
+    return "uWS cannot choose between filter chains";
+  }
+  if (listener.listenerFilters.proxyProtocol !== null) return "uWS would believe any PROXY header";
+  const tls = chain?.tls ?? null;
   if (tls === null) return null;
   if (tls.certificates.length !== 1) return "uWS serves one certificate per listener only";
   if (tls.clientCa !== null || tls.requireClientCertificate) {

@@ -25,11 +25,13 @@ export async function judgeUws(
   choice: TransportChoice,
   { listeners }: GranaryConfig,
 ): Promise<UwsVerdict> {
-  const isTls = listeners.some(({ filterChain }) => filterChain.tls !== null);
+  const isTls = listeners.some(({ filterChains }) => filterChains.some(({ tls }) => tls !== null));
   if (choice === "codec" || (choice === "auto" && !isTls)) {
     return { kind: "unusable", reason: "uWS was not tried" };
   }
-  const headBytes = listeners.map(({ filterChain }) => filterChain.http.maxRequestHeadersBytes);
+  const headBytes = listeners
+    .flatMap(({ filterChains }) => filterChains)
+    .map(({ http }) => http.maxRequestHeadersBytes);
   process.env[HEAD_LIMIT] ??= String(Math.max(HEAD_BYTES_MIN, ...headBytes));
   return verdictOf(await runTrial());
 }

@@ -100,6 +100,11 @@ export const LISTENER_STATS = {
   downstream_cx_active: gauge("Connections open"),
   downstream_cx_destroy: counter("Connections closed"),
   downstream_cx_length_ms: histogram("Life of a connection, in milliseconds", "milliseconds"),
+  downstream_pre_cx_active: gauge("Connections whose filter chain is not chosen yet"),
+  downstream_pre_cx_timeout: counter("Connections that said too little in time to choose a chain"),
+  downstream_listener_filter_error: counter("Connections refused by a listener filter"),
+  downstream_listener_filter_remote_close: counter("Connections gone before a chain was chosen"),
+  no_filter_chain_match: counter("Connections closed because no filter chain matched"),
   "ssl.handshake": counter("TLS handshakes completed"),
   "ssl.connection_error": counter("TLS connections that failed"),
 } as const satisfies MetricRows;
@@ -112,6 +117,16 @@ export const LISTENER_HTTP_STATS = {
   downstream_rq_3xx: counter("Answers with status 3xx"),
   downstream_rq_4xx: counter("Answers with status 4xx"),
   downstream_rq_5xx: counter("Answers with status 5xx"),
+} as const satisfies MetricRows;
+
+/** `proxy_proto.<row>`. Source: Envoy, PROXY protocol listener filter. */
+export const PROXY_PROTOCOL_STATS = {
+  not_found_allowed: counter("Connections without a PROXY header that were served"),
+  not_found_disallowed: counter("Connections without a PROXY header that were refused"),
+  "versions.v1.found": counter("PROXY headers of version 1"),
+  "versions.v1.error": counter("Malformed PROXY headers of version 1"),
+  "versions.v2.found": counter("PROXY headers of version 2"),
+  "versions.v2.error": counter("Malformed PROXY headers of version 2"),
 } as const satisfies MetricRows;
 
 /** `server.<row>`, written by main. Source: Envoy, server statistics. */
@@ -197,6 +212,7 @@ export const CALLOUT_STATS = {
 export type HttpStats = HandlesOf<typeof HTTP_STATS>;
 export type ListenerStats = HandlesOf<typeof LISTENER_STATS>;
 export type ListenerHttpStats = HandlesOf<typeof LISTENER_HTTP_STATS>;
+export type ProxyProtocolStats = HandlesOf<typeof PROXY_PROTOCOL_STATS>;
 export type ServerStats = HandlesOf<typeof SERVER_STATS>;
 export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
@@ -228,6 +244,10 @@ export function listenerHttpStats(
 ): ListenerHttpStats {
   const prefix = `listener.${statNamePart(address)}.http.${statNamePart(statPrefix)}`;
   return handlesOf(LISTENER_HTTP_STATS, root.scope(prefix));
+}
+
+export function proxyProtocolStats(root: MetricScope): ProxyProtocolStats {
+  return handlesOf(PROXY_PROTOCOL_STATS, root.scope("proxy_proto"));
 }
 
 export function serverStats(root: MetricScope): ServerStats {

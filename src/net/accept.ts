@@ -12,7 +12,15 @@ import type { Connection, ConnectionEvents } from "./types.ts";
 export { createTlsServerContext, type TlsServerContext } from "./tls-server.ts";
 
 /** An accepted TCP connection. The descriptor or socket belongs to the Connection from here on. */
-export type AcceptedSource = { readonly fd: number } | { readonly socket: Socket };
+export type AcceptedSource =
+  | { readonly fd: number }
+  | {
+      readonly socket: Socket;
+      /** Bytes that were read from it already. */
+      readonly early?: Buffer;
+    };
+
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Takes over an accepted connection. Events follow in later turns of the event loop; with TLS,
@@ -29,13 +37,16 @@ export function acceptConnection(
 ): Connection {
   if (tls !== null) return acceptTls(source, events, tls);
   if ("fd" in source) return acceptPlain({ fd: source.fd }, events, slab);
-  const detached = detach(source.socket);
+  const early = source.early ?? NOTHING;
+  const detached = early.length > 0 ? null : detach(source.socket);
   if (detached !== null) return acceptPlain(detached, events, slab);
   const connection = new SocketConnection(events, null);
+  if (early.length > 0) source.socket.unshift(early);
   source.socket.allowHalfOpen = true;
   source.socket.on("data", (bytes: Buffer) => connection.receive(bytes, bytes.byteLength));
   source.socket.setNoDelay(true);
   connection.attach(source.socket, null);
+  source.socket.resume();
   return connection;
 }
 
@@ -112,6 +123,7 @@ function acceptTls(
       ? new Socket({ fd: source.fd, allowHalfOpen: true, manualStart: true } as { fd: number })
       : source.socket;
   raw.setNoDelay(true);
+  if ("socket" in source && source.early !== undefined) raw.unshift(source.early);
   raw.on("error", (error) => connection.fail(error));
   const options: TLSSocketOptions & { highWaterMark: number } = {
     isServer: true,

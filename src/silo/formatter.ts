@@ -142,8 +142,8 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
     addressText(i.remoteIp, i.remoteIp === i.connection.remoteIp ? i.connection.remotePort : 0),
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (i) => i.remoteIp,
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: (i) =>
-    addressText(i.connection.remoteIp, i.connection.remotePort),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: (i) => i.connection.remoteIp,
+    addressText(i.connection.directIp, i.connection.directPort),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: (i) => i.connection.directIp,
   DOWNSTREAM_LOCAL_ADDRESS: (i) => addressText(i.connection.localIp, i.connection.localPort),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (i) => i.connection.localIp,
   DOWNSTREAM_LOCAL_PORT: (i) => String(i.connection.localPort),

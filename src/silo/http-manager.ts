@@ -3,6 +3,7 @@
  * Envoy's `HttpConnectionManager` with its route table, filters, limits, stats and access logs.
  */
 import type {
+  FilterChainConfig,
   HttpConnectionManagerConfig,
   ListenerConfig,
   WasmFilterConfig,
@@ -27,6 +28,7 @@ import { createWasmFilter } from "./wasm-filter.ts";
 export class HttpManager implements StreamFactory {
   readonly silo: SiloServices;
   readonly listener: ListenerConfig;
+  readonly chain: FilterChainConfig;
   readonly hcm: HttpConnectionManagerConfig;
   readonly routes: RouteTable;
   readonly stats: HttpStats;
@@ -38,10 +40,11 @@ export class HttpManager implements StreamFactory {
   #streamCount = 0;
   #draining = false;
 
-  constructor(silo: SiloServices, listener: ListenerConfig) {
+  constructor(silo: SiloServices, listener: ListenerConfig, chain: FilterChainConfig) {
     this.silo = silo;
     this.listener = listener;
-    this.hcm = listener.filterChain.http;
+    this.chain = chain;
+    this.hcm = chain.http;
     const { host, port } = listener.address;
     this.routes = new RouteTable(this.hcm.routes);
     this.stats = httpStats(silo.metrics, this.hcm.statPrefix);

@@ -19,7 +19,7 @@ const log = new Logger("main");
 /** Makes the silo's end of a listener; it accepts when the promise is resolved. */
 export type OpenListener = (
   seat: ListenerSeat,
-  manager: HttpManager,
+  managers: readonly HttpManager[],
 ) => Promise<DownstreamListener>;
 
 interface OpenSeat {
@@ -128,17 +128,20 @@ export class LiveConfig {
     const configs = [...this.#seats.values()].map(({ config }) => config);
     this.#services.plugins.retain(wasmPlugins(configs));
     this.#services.accessLogs.retain(
-      configs.flatMap((config) => config.filterChain.http.accessLogs),
+      configs.flatMap(({ filterChains }) => filterChains.flatMap(({ http }) => http.accessLogs)),
     );
   }
 
   async #make(seat: ListenerSeat, config: ListenerConfig): Promise<OpenSeat> {
-    const manager = new HttpManager(this.#services, config);
-    return { config, listener: await this.#openListener(seat, manager) };
+    return { config, listener: await this.#openListener(seat, this.#managers(config)) };
   }
 
   #replacement(open: OpenSeat, config: ListenerConfig): () => void {
-    return open.listener.replacement(new HttpManager(this.#services, config));
+    return open.listener.replacement(this.#managers(config));
+  }
+
+  #managers(config: ListenerConfig): HttpManager[] {
+    return config.filterChains.map((chain) => new HttpManager(this.#services, config, chain));
   }
 
   #remove(id: number, drainMs: number): void {

@@ -120,7 +120,7 @@ async function openUws(): Promise<UwsLibrary> {
 class Silo implements SiloControl {
   readonly #slab = new BodySlab(LIMITS.bodySlabBytes);
   readonly #services = createServices(this.#slab);
-  readonly #live = new LiveConfig(this.#services, (seat, manager) => this.#open(seat, manager));
+  readonly #live = new LiveConfig(this.#services, (seat, managers) => this.#open(seat, managers));
   #uws: UwsLibrary | null = null;
 
   async start(): Promise<void> {
@@ -148,16 +148,16 @@ class Silo implements SiloControl {
     send({ kind: "ready", failures });
   }
 
-  async #open(seat: ListenerSeat, manager: HttpManager): Promise<DownstreamListener> {
+  async #open(seat: ListenerSeat, managers: readonly HttpManager[]): Promise<DownstreamListener> {
     const { id, port } = seat;
     if (seat.transport === "uws") {
       this.#uws ??= await openUws();
-      const listener = new UwsListener(manager, this.#uws);
+      const listener = new UwsListener(present(managers[0], "a filter chain"), this.#uws);
       await listener.listen(port);
       return listener;
     }
     const closed = (): void => send({ kind: "connectionClosed", listener: id });
-    const listener = new SiloListener(manager, this.#slab, closed);
+    const listener = new SiloListener(managers, this.#slab, closed);
     if (boot.dispatch !== "fd") {
       await listener.listen({ port, reusePort: boot.dispatch === "reusePort" });
     }

@@ -68,6 +68,9 @@ export interface DownstreamInfo {
   readonly id: number;
   readonly remoteIp: string;
   readonly remotePort: number;
+  /** The peer's own address, whatever a PROXY header said. */
+  readonly directIp: string;
+  readonly directPort: number;
   readonly localIp: string;
   readonly localPort: number;
   readonly tls: TlsInfo | null;

@@ -17,9 +17,8 @@ export function pluginIdentity(plugin: PluginConfig): string {
 
 /** The plugins of every wasm filter of these listeners, in their order. */
 export function wasmPlugins(listeners: readonly ListenerConfig[]): PluginConfig[] {
-  return listeners.flatMap((listener) =>
-    listener.filterChain.http.httpFilters.flatMap((filter) =>
-      filter.kind === "wasm" ? [filter.plugin] : [],
-    ),
-  );
+  return listeners
+    .flatMap(({ filterChains }) => filterChains)
+    .flatMap(({ http }) => http.httpFilters)
+    .flatMap((filter) => (filter.kind === "wasm" ? [filter.plugin] : []));
 }

@@ -39,7 +39,7 @@ export function configWith(plugins: readonly PluginConfig[]): GranaryConfig {
   const httpFilters = plugins.map((plugin) => ({ kind: "wasm", name: plugin.name, plugin }));
   const node = { id: "n", cluster: "c", property: { kind: "message", encoded: new Uint8Array() } };
   // Only what a plugin host reads; the rest of a configuration is none of its business.
-  const config: unknown = { node, listeners: [{ filterChain: { http: { httpFilters } } }] };
+  const config: unknown = { node, listeners: [{ filterChains: [{ http: { httpFilters } }] }] };
   return config as GranaryConfig;
 }
 

@@ -7,6 +7,7 @@ import { RequestParser } from "../../http/h1/request-parser.ts";
 import type { MessageEvents, RequestHead } from "../../http/h1/types.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { HttpStats, ListenerStats } from "../../metrics/catalogue.ts";
+import type { ProxiedAddresses } from "../../net/proxy-protocol.ts";
 import type { Connection, ConnectionEvents } from "../../net/types.ts";
 import { BodyChunk } from "../../shm/body-chunk.ts";
 import type { HttpManager } from "../http-manager.ts";
@@ -40,6 +41,8 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   readonly #lifetime = new Timeout(this, LIFETIME);
   readonly #drain = new Timeout(this, DRAIN);
   #connection: Connection | null = null;
+  /** What a PROXY header said; null: the connection's own addresses hold. */
+  #proxied: ProxiedAddresses | null = null;
   #info: DownstreamInfo | null = null;
   #response: CodecResponse | null = null;
   #stream: RequestDecoder | null = null;
@@ -68,7 +71,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
       headBytesMax: hcm.maxRequestHeadersBytes,
       headersCountMax: hcm.maxHeadersCount,
     };
-    const scheme = manager.listener.filterChain.tls === null ? "http" : "https";
+    const scheme = manager.chain.tls === null ? "http" : "https";
     this.#parser = new RequestParser(limits, this, scheme);
   }
 
@@ -78,7 +81,8 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   }
 
   /** The connection whose events this object gets. Called once, before any event. */
-  attach(connection: Connection): void {
+  attach(connection: Connection, proxied: ProxiedAddresses | null): void {
+    this.#proxied = proxied;
     const manager = this.#owner.manager;
     const stats = this.#stats;
     this.#connection = connection;
@@ -239,12 +243,15 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   #newStream(version: number, expectContinue: boolean, upgrade: string | null): RequestDecoder {
     const { clock } = this.#owner.manager.silo;
     const connection = this.#connection as Connection;
+    const shown = this.#proxied ?? connection;
     this.#info ??= {
       id: this.#owner.manager.silo.nextConnectionId(),
-      remoteIp: connection.remoteAddress,
-      remotePort: connection.remotePort,
-      localIp: connection.localAddress,
-      localPort: connection.localPort,
+      remoteIp: shown.remoteAddress,
+      remotePort: shown.remotePort,
+      localIp: shown.localAddress,
+      localPort: shown.localPort,
+      directIp: connection.remoteAddress,
+      directPort: connection.remotePort,
       tls: connection.tls,
     };
     this.#response ??= new CodecResponse(connection, this);

@@ -2,14 +2,20 @@
  * The silo's end of one listener: makes a client connection of each descriptor that the acceptor
  * hands over, or listens itself where descriptors cannot be passed between threads.
  */
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
 import { isDeepStrictEqual } from "node:util";
+import { present } from "../../base/assert.ts";
 import { Logger } from "../../base/log.ts";
-import { acceptConnection, createTlsServerContext } from "../../net/accept.ts";
+import { proxyProtocolStats } from "../../metrics/catalogue.ts";
+import { type AcceptedSource, acceptConnection } from "../../net/accept.ts";
+import type { ProxiedAddresses } from "../../net/proxy-protocol.ts";
 import type { Connection } from "../../net/types.ts";
 import type { BodySlab } from "../../shm/body-slab.ts";
 import type { HttpManager } from "../http-manager.ts";
-import { CodecConnection, type ConnectionOwner } from "./codec.ts";
+import { ChainChoice } from "./chain-choice.ts";
+import { ChainSlot } from "./chain-slot.ts";
+import { CodecConnection } from "./codec.ts";
+import { Front, type FrontOptions, type FrontOwner } from "./front.ts";
 import type { DownstreamListener } from "./types.ts";
 
 const log = new Logger("connection");
@@ -17,49 +23,79 @@ const log = new Logger("connection");
 /** Told when a connection that main counts has closed. */
 export type ConnectionClosed = () => void;
 
-export class SiloListener implements ConnectionOwner, DownstreamListener {
+export class SiloListener implements FrontOwner, DownstreamListener {
   readonly #slab: BodySlab;
   readonly #closed: ConnectionClosed;
-  /** Of the streams and connections that begin now. */
-  manager: HttpManager;
-  #tls: ReturnType<typeof createTlsServerContext> | null;
-  readonly #connections = new Set<CodecConnection>();
+  /** The filter chains, in their order, of connections that begin now. */
+  #slots: readonly ChainSlot[];
+  /** Chains that are configured no more, with connections that are still open. */
+  readonly #leaving = new Set<ChainSlot>();
+  /** Connections whose chain is not chosen yet, and the chains they choose from. */
+  readonly #fronts = new Map<Front, readonly ChainSlot[]>();
+  /** Null where every connection goes to the only chain at once. */
+  #front: FrontOptions | null;
   #server: Server | null = null;
 
-  constructor(manager: HttpManager, slab: BodySlab, closed: ConnectionClosed) {
-    this.manager = manager;
+  /** @param managers of the filter chains, in their order */
+  constructor(managers: readonly HttpManager[], slab: BodySlab, closed: ConnectionClosed) {
     this.#slab = slab;
     this.#closed = closed;
-    this.#tls = tlsOf(manager);
+    this.#slots = managers.map((manager) => new ChainSlot(manager, closed));
+    this.#front = frontOptions(present(managers[0], "a filter chain"));
   }
 
   get connectionCount(): number {
-    return this.#connections.size;
+    let count = this.#fronts.size;
+    for (const slot of this.#allSlots()) count += slot.connectionCount;
+    return count;
   }
 
   /** Serves the connection behind `source`, which this thread owns from now on. */
-  accept(source: { fd: number } | { socket: Socket }): void {
-    const client = new CodecConnection(this);
-    let connection: Connection;
-    try {
-      connection = acceptConnection(source, client, this.#slab, this.#tls);
-    } catch (error) {
-      // The client may have gone between accept and here.
-      log.debug(`connection not adopted: ${String(error)}`);
-      this.#closed();
+  accept(source: AcceptedSource): void {
+    if (this.#front === null) {
+      this.#serve(source, this.#slots[0] as ChainSlot, null);
       return;
     }
-    this.#connections.add(client);
-    client.attach(connection);
+    try {
+      this.#fronts.set(new Front(source, this.#front, this), this.#slots);
+    } catch (error) {
+      this.#lost(error);
+    }
   }
 
-  connectionClosed(connection: CodecConnection): void {
-    if (this.#connections.delete(connection)) this.#closed();
+  frontReady(front: Front, chain: number, source: AcceptedSource): void {
+    const slot = this.#fronts.get(front)?.[chain] as ChainSlot;
+    this.#fronts.delete(front);
+    if (!this.#slots.includes(slot)) this.#leaving.add(slot);
+    this.#serve(source, slot, front.proxied);
+  }
+
+  frontGone(front: Front): void {
+    if (this.#fronts.delete(front)) this.#closed();
+  }
+
+  #serve(source: AcceptedSource, slot: ChainSlot, proxied: ProxiedAddresses | null): void {
+    const client = new CodecConnection(slot);
+    let connection: Connection;
+    try {
+      connection = acceptConnection(source, client, this.#slab, slot.tls);
+    } catch (error) {
+      this.#lost(error);
+      return;
+    }
+    slot.add(client);
+    client.attach(connection, proxied);
+  }
+
+  /** The client may have gone between accept and here. */
+  #lost(error: unknown): void {
+    log.debug(`connection not adopted: ${String(error)}`);
+    this.#closed();
   }
 
   /** Listens on this thread. `reusePort`: other silos listen on the same port. */
   listen(options: { readonly port: number; readonly reusePort: boolean }): Promise<void> {
-    const { host } = this.manager.listener.address;
+    const { host } = (this.#slots[0] as ChainSlot).manager.listener.address;
     const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) =>
       this.accept({ socket }),
     );
@@ -70,30 +106,60 @@ export class SiloListener implements ConnectionOwner, DownstreamListener {
     });
   }
 
-  replacement(manager: HttpManager): () => void {
-    const { tls } = this.manager.listener.filterChain;
-    const sameTls = isDeepStrictEqual(tls, manager.listener.filterChain.tls);
-    const context = sameTls ? this.#tls : tlsOf(manager);
+  replacement(managers: readonly HttpManager[]): () => void {
+    // What was agreed under other certificates or rules does not go on (as in Envoy).
+    const made = managers.map((manager) => {
+      const same = this.#slots.find((slot) => servesAlike(slot.manager, manager));
+      return { manager, slot: same ?? new ChainSlot(manager, this.#closed) };
+    });
+    const front = frontOptions(present(managers[0], "a filter chain"));
     return () => {
-      this.manager = manager;
-      this.#tls = context;
-      // What was agreed under other certificates or rules does not go on (as in Envoy).
-      if (!sameTls) for (const connection of this.#connections) connection.drain();
+      const next = made.map(({ slot, manager }) => slot.goOnWith(manager));
+      for (const slot of this.#slots) {
+        if (next.includes(slot)) continue;
+        slot.drain();
+        if (slot.connectionCount > 0) this.#leaving.add(slot);
+      }
+      for (const slot of this.#leaving) if (slot.connectionCount === 0) this.#leaving.delete(slot);
+      this.#slots = next;
+      this.#front = front;
     };
+  }
+
+  *#allSlots(): Generator<ChainSlot> {
+    yield* this.#slots;
+    yield* this.#leaving;
   }
 
   /** No new connections; idle ones close now, busy ones after their response. */
   drain(): void {
     this.#server?.close();
-    for (const connection of this.#connections) connection.drain();
+    for (const front of this.#fronts.keys()) front.destroy();
+    for (const slot of this.#allSlots()) slot.drain();
   }
 
   destroyAll(): void {
-    for (const connection of this.#connections) connection.destroy();
+    for (const front of this.#fronts.keys()) front.destroy();
+    for (const slot of this.#allSlots()) slot.destroyAll();
   }
 }
 
-function tlsOf(manager: HttpManager): ReturnType<typeof createTlsServerContext> | null {
-  const { tls } = manager.listener.filterChain;
-  return tls === null ? null : createTlsServerContext(tls);
+/** Whether connections of `old` may go on under `next`. */
+function servesAlike({ chain: old }: HttpManager, { chain: next }: HttpManager): boolean {
+  if (old.isDefault !== next.isDefault) return false;
+  return isDeepStrictEqual(old.match, next.match) && isDeepStrictEqual(old.tls, next.tls);
+}
+
+function frontOptions({ listener, listenerStats, silo }: HttpManager): FrontOptions | null {
+  const { filterChains, listenerFilters: filters } = listener;
+  const [first] = filterChains;
+  const isPlain = filterChains.length === 1 && (first?.isDefault === true || first?.match === null);
+  if (isPlain && filters.proxyProtocol === null) return null;
+  return {
+    filters,
+    choice: new ChainChoice(filterChains),
+    wheel: silo.wheel,
+    stats: listenerStats,
+    proxyStats: proxyProtocolStats(silo.metrics),
+  };
 }

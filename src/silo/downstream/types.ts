@@ -56,10 +56,11 @@ export interface DownstreamListener {
   drain(): void;
   destroyAll(): void;
   /**
-   * Makes what the listener needs to go on with `manager`; throws when it cannot be made.
-   * @returns what switches over: streams from then on are `manager`'s, on old connections too.
+   * Makes what the listener needs to go on with `managers`, one for each filter chain; throws when
+   * it cannot be made.
+   * @returns what switches over: streams from then on are theirs, on old connections too.
    */
-  replacement(manager: HttpManager): () => void;
+  replacement(managers: readonly HttpManager[]): () => void;
 }
 
 /** Makes streams for one listener. */

@@ -38,7 +38,7 @@ export class UwsListener implements DownstreamListener, ExchangeOwner {
   #closed = false;
 
   constructor(manager: HttpManager, library: UwsLibrary) {
-    const { tls } = manager.listener.filterChain;
+    const { tls } = manager.chain;
     const limits = {
       headBytesMax: manager.hcm.maxRequestHeadersBytes,
       headersCountMax: manager.hcm.maxHeadersCount,
@@ -89,9 +89,9 @@ export class UwsListener implements DownstreamListener, ExchangeOwner {
   }
 
   /** TLS and limits of heads are those of the start: main opens another listener for others. */
-  replacement(manager: HttpManager): () => void {
+  replacement([manager]: readonly HttpManager[]): () => void {
     return () => {
-      this.#manager = manager;
+      this.#manager = manager ?? this.#manager;
     };
   }
 
@@ -156,10 +156,14 @@ export class UwsListener implements DownstreamListener, ExchangeOwner {
   /** uWS does not tell connections apart, so every request has a connection id of its own. */
   #infoOf(handle: UwsResponseHandle): DownstreamInfo {
     const { address } = this.#manager.listener;
+    const peerIp = plainAddress(Buffer.from(handle.getRemoteAddressAsText()).toString("latin1"));
+    const peerPort = handle.getRemotePort?.() ?? 0;
     return {
       id: this.#manager.silo.nextConnectionId(),
-      remoteIp: plainAddress(Buffer.from(handle.getRemoteAddressAsText()).toString("latin1")),
-      remotePort: handle.getRemotePort?.() ?? 0,
+      remoteIp: peerIp,
+      remotePort: peerPort,
+      directIp: peerIp,
+      directPort: peerPort,
       localIp: address.host,
       localPort: address.port,
       tls: this.#tls,

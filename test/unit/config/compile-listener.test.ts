@@ -1,7 +1,7 @@
 /** Each implemented field of listeners, connection managers and their TLS. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { LOGGERS, TLS } from "./bootstrap-text.ts";
+import { bootstrapText, LOGGERS, load, TLS } from "./bootstrap-text.ts";
 import { good, hcm } from "./good-config.ts";
 import { PRIVATE_KEY_PEM } from "./pem.ts";
 import { tls } from "./problem-rows.ts";
@@ -23,6 +23,73 @@ describe("listener and connection manager", () => {
         entries: { x: { kind: "map", entries: { y: 1 } } },
       },
     });
+  });
+
+  test("filter chains, their matches and the listener filters are read", () => {
+    const type = "type.googleapis.com/envoy.extensions.filters.listener.";
+    const [listener] = good({
+      chain: `name: c
+filter_chain_match:
+  destination_port: 443
+  prefix_ranges: [{address_prefix: 10.0.0.0, prefix_len: 8}]
+  server_names: [A.test, "*.b.test"]
+  transport_protocol: tls
+  application_protocols: [h2]
+  direct_source_prefix_ranges: [{address_prefix: "::", prefix_len: 0}]
+  source_type: EXTERNAL
+  source_prefix_ranges: [{address_prefix: 1.2.3.4, prefix_len: 32}]
+  source_ports: [7]`,
+      listener: `listener_filters:
+- {name: p, typed_config: {"@type": ${type}proxy_protocol.v3.ProxyProtocol, allow_requests_without_proxy_protocol: true}}
+- {name: h, typed_config: {"@type": ${type}http_inspector.v3.HttpInspector}}
+listener_filters_timeout: 2s
+continue_on_listener_filters_timeout: true`,
+    }).listeners;
+    assert.deepEqual(listener?.filterChains[0]?.match, {
+      destinationPort: 443,
+      prefixRanges: [{ address: "10.0.0.0", length: 8 }],
+      serverNames: ["a.test", "*.b.test"],
+      transportProtocol: "tls",
+      applicationProtocols: ["h2"],
+      directSourceRanges: [{ address: "::", length: 0 }],
+      sourceType: "external",
+      sourceRanges: [{ address: "1.2.3.4", length: 32 }],
+      sourcePorts: [7],
+    });
+    assert.deepEqual(listener?.listenerFilters, {
+      proxyProtocol: { isOptional: true },
+      inspectsTls: true,
+      inspectsHttp: true,
+      timeoutMs: 2_000,
+      continueOnTimeout: true,
+    });
+  });
+
+  test("original_dst is accepted with a warning", () => {
+    const type =
+      "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst";
+    const listener = `listener_filters: [{name: o, typed_config: {"@type": ${type}}}]`;
+    const { config, warnings } = load(bootstrapText({ listener }));
+    assert.notEqual(config, null);
+    assert.match(warnings[0]?.message ?? "", /original_dst has no effect/);
+  });
+
+  test("a TypedStruct is read as the message that it names", () => {
+    const made = hcm({
+      filters: `- name: w
+  typed_config:
+    "@type": type.googleapis.com/udpa.type.v1.TypedStruct
+    type_url: type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+    value:
+      config:
+        name: p
+        vm_config: {code: {local: {filename: ok.wasm}}}
+        configuration: {"@type": type.googleapis.com/google.protobuf.StringValue, value: hi}`,
+    });
+    const [filter] = made.httpFilters;
+    assert.equal(filter?.kind, "wasm");
+    const bytes = filter?.kind === "wasm" ? filter.plugin.configuration : null;
+    assert.equal(Buffer.from(bytes ?? []).toString(), "hi");
   });
 
   test("the fields of a connection manager are read", () => {
@@ -147,7 +214,7 @@ describe("TLS of a listener", () => {
     );
 
   test("certificate, key and client CA are read from files", () => {
-    const made = good({ chain: context("{filename: key.pem}") }).listeners[0]?.filterChain.tls;
+    const made = good({ chain: context("{filename: key.pem}") }).listeners[0]?.filterChains[0]?.tls;
     assert.match(made?.certificates[0]?.privateKeyPem ?? "", /PRIVATE KEY/);
     assert.match(made?.clientCa ?? "", /BEGIN CERTIFICATE/);
     assert.equal(made?.requireClientCertificate, true);
@@ -163,6 +230,6 @@ describe("TLS of a listener", () => {
 
   test("a raw buffer is plaintext", () => {
     const raw = `transport_socket: {name: r, typed_config: {"@type": ${TLS.replace("tls.v3.", "raw_buffer.v3.RawBuffer")}}}`;
-    assert.equal(good({ chain: raw }).listeners[0]?.filterChain.tls, null);
+    assert.equal(good({ chain: raw }).listeners[0]?.filterChains[0]?.tls, null);
   });
 });

@@ -22,7 +22,7 @@ export function good(holes: Holes | string, overlay?: string): GranaryConfig {
 }
 
 export function hcm(holes: Holes): HttpConnectionManagerConfig {
-  const http = good(holes).listeners[0]?.filterChain.http;
+  const http = good(holes).listeners[0]?.filterChains[0]?.http;
   assert.ok(http);
   return http;
 }

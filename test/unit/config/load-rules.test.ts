@@ -90,14 +90,50 @@ const ROWS: readonly Row[] = [
   ],
   [
     "a listener field",
-    { listener: "listener_filters: [{name: x}] # <<" },
-    "listener_filters",
+    { listener: "additional_addresses: [{}] # <<" },
+    "additional_addresses",
     "not implemented",
   ],
   [
-    "a chain match",
-    { chain: "filter_chain_match: {server_names: [x]} # <<" },
-    "server_names",
+    "a server name that is no name",
+    { chain: 'filter_chain_match: {server_names: ["a.*"]} # <<' },
+    "server_names[0]",
+    "not a server name",
+  ],
+  [
+    "a range of no address",
+    { chain: "filter_chain_match: {prefix_ranges: [{address_prefix: a}]} # <<" },
+    "address_prefix",
+    "not an IP address",
+  ],
+  [
+    "a range that is too long",
+    {
+      chain:
+        "filter_chain_match: {prefix_ranges: [{address_prefix: 1.2.3.4, prefix_len: 33}]} # <<",
+    },
+    "prefix_len",
+    "longer",
+  ],
+  [
+    "a transport protocol",
+    { chain: "filter_chain_match: {transport_protocol: quic} # <<" },
+    "transport_protocol",
+    "raw_buffer",
+  ],
+  [
+    "a listener filter",
+    { listener: "listener_filters: [{name: x}] # <<" },
+    "listener_filters[0].typed_config",
+    "required",
+  ],
+  [
+    "an option of the PROXY protocol",
+    {
+      listener:
+        'listener_filters: [{name: x, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol, pass_through_tlvs: {}}}] # <<',
+    },
+    "pass_through_tlvs",
     "not implemented",
   ],
   ["HTTP/2 for clients", { hcm: "codec_type: HTTP2 # <<" }, "codec_type", "write AUTO or HTTP1"],
@@ -160,8 +196,17 @@ const ROWS: readonly Row[] = [
       filters:
         '- name: x\n  typed_config: {"@type": type.googleapis.com/udpa.type.v1.TypedStruct} # <<',
     },
-    "typed_config",
-    "TypedStruct is not implemented",
+    "type_url",
+    "full message name",
+  ],
+  [
+    "a field inside a TypedStruct",
+    {
+      filters:
+        '- name: x\n  typed_config:\n    "@type": type.googleapis.com/xds.type.v3.TypedStruct\n    type_url: type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n    value: {confg: {}} # <<',
+    },
+    "confg",
+    "config",
   ],
   [
     "an access logger",
@@ -188,8 +233,8 @@ const ROWS: readonly Row[] = [
   [
     "a second filter chain",
     { listener: "default_filter_chain: {filters: []} # <<" },
-    "default_filter_chain",
-    "more than one",
+    "default_filter_chain.filters",
+    "network filter is required",
   ],
 ];
 

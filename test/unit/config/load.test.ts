@@ -85,7 +85,7 @@ describe("defaults", () => {
   test("the configuration is frozen all the way down", () => {
     const config = good({});
     assert.ok(
-      Object.isFrozen(config.listeners[0]?.filterChain.http.routes.virtualHosts[0]?.routes),
+      Object.isFrozen(config.listeners[0]?.filterChains[0]?.http.routes.virtualHosts[0]?.routes),
     );
   });
 });

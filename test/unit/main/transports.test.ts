@@ -8,7 +8,11 @@ const TLS = { certificates: [{}], clientCa: null, alpn: [], maxVersion: "TLSv1.3
 
 /** Only what the planner looks at. */
 function listener(name: string, isTls: boolean): ListenerConfig {
-  return { name, filterChain: { tls: isTls ? TLS : null } } as unknown as ListenerConfig;
+  return {
+    name,
+    filterChains: [{ tls: isTls ? TLS : null, match: null }],
+    listenerFilters: { proxyProtocol: null },
+  } as unknown as ListenerConfig;
 }
 
 const LISTENERS = [listener("plain", false), listener("secure", true)];

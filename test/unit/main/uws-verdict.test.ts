@@ -17,7 +17,11 @@ const TLS: DownstreamTlsConfig = {
 
 function listener(tls: Partial<DownstreamTlsConfig> | null): ListenerConfig {
   const merged = tls === null ? null : { ...TLS, ...tls };
-  return { name: "one", filterChain: { tls: merged } } as ListenerConfig;
+  return {
+    name: "one",
+    filterChains: [{ tls: merged, match: null }],
+    listenerFilters: { proxyProtocol: null },
+  } as unknown as ListenerConfig;
 }
 
 describe("whether uWS may serve", () => {

@@ -8,7 +8,14 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 const BYTES = { readOnly: false, type: 0, span: 0 };
 
 function connection(): DownstreamInfo {
-  const address = { remoteIp: "127.0.0.1", remotePort: 1, localIp: "127.0.0.1", localPort: 2 };
+  const address = {
+    remoteIp: "127.0.0.1",
+    remotePort: 1,
+    directIp: "10.0.0.1",
+    directPort: 1,
+    localIp: "127.0.0.1",
+    localPort: 2,
+  };
   return { id: 1, ...address, tls: null };
 }
 

@@ -12,6 +12,8 @@ function streamInfo(): StreamInfo {
     id: 7,
     remoteIp: "10.0.0.1",
     remotePort: 1234,
+    directIp: "10.0.0.9",
+    directPort: 99,
     localIp: "::1",
     localPort: 80,
     tls: null,
