@@ -47,6 +47,20 @@ export const PROXY_ERRORS = {
     "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
     "upstream",
   ),
+  upstreamRemoteReset: row(
+    503,
+    "UR",
+    "upstream_reset_before_response_started{remote_reset}",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote reset",
+    "upstream",
+  ),
+  upstreamRemoteRefused: row(
+    503,
+    "UR",
+    "upstream_reset_before_response_started{remote_refused_stream_reset}",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote refused stream reset",
+    "upstream",
+  ),
   upstreamOverflow: row(
     503,
     "UO",

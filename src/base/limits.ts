@@ -76,6 +76,16 @@ export const LIMITS = {
   sharedListCount: 100_000,
   /** Bytes of keys that one listing of shared data gives. */
   sharedListBytes: 8_388_608,
+  /** What Node may hold for one HTTP/2 connection to an upstream: as many streams as it serves. */
+  http2UpstreamSessionMib: 512,
+  /** Headers of one HTTP/2 message that we send. */
+  http2SentHeadersBytes: 1_048_576,
+  /** Default HTTP/2 window of a stream: the default high watermark. */
+  http2StreamWindowBytesDefault: 1_048_576,
+  /** Default HTTP/2 window of a connection: sixteen streams at their limit. */
+  http2ConnectionWindowBytesDefault: 16_777_216,
+  /** Default of `max_concurrent_streams`, both ways (Envoy: 1024 downstream since 1.36). */
+  http2StreamsCountDefault: 1_024,
   /** Size of a .wasm file. */
   moduleBytes: 268_435_456,
   /** Size of a configuration file. */

@@ -15,12 +15,13 @@ import type {
   LocalityLbEndpoints,
 } from "../gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
 import { HttpProtocolOptionsSchema } from "../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { compileHttp2 } from "./compile-http2.ts";
 import { propertyOrNull } from "./compile-property.ts";
 import { compileUpstreamTls } from "./compile-tls.ts";
 import type { Place } from "./place.ts";
 import { durationMs, unpack } from "./place.ts";
 import { isMessage } from "./protobuf.ts";
-import type { ClusterConfig, EndpointConfig } from "./types.ts";
+import type { ClusterConfig, EndpointConfig, Http2Config } from "./types.ts";
 
 /** Envoy's defaults. */
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -65,7 +66,7 @@ function compileCluster(message: Cluster, place: Place): ClusterConfig {
   const discovery = message.clusterDiscoveryType;
   const type =
     TYPES[discovery.case === "type" ? discovery.value : DiscoveryType.STATIC] ?? "static";
-  const http = compileHttpOptions(message, place);
+  const { common: http, http2 } = compileHttpOptions(message, place);
   const least = message.lbConfig;
   const tls = compileUpstreamTls(message.transportSocket, place.child("transport_socket"));
   const requestsMax = message.maxRequestsPerConnection ?? http?.maxRequestsPerConnection ?? 0;
@@ -87,6 +88,7 @@ function compileCluster(message: Cluster, place: Place): ClusterConfig {
     idleTimeoutMs: durationMs(http?.idleTimeout, IDLE_TIMEOUT_MS),
     maxHeadersBytes: (http?.maxResponseHeadersKb ?? LIMITS.requestHeadKibDefault) * 1024,
     maxHeadersCount: http?.maxHeadersCount ?? LIMITS.headersCountDefault,
+    http2,
     tls,
     metadata: propertyOrNull(message.metadata),
   };
@@ -107,9 +109,16 @@ function compileLimits(thresholds: readonly Thresholds[]): Limits {
   };
 }
 
-/** `typed_extension_protocol_options` (HTTP/1 only), or the older field on the cluster itself. */
-function compileHttpOptions(message: Cluster, place: Place): HttpProtocolOptions | undefined {
+interface HttpOptions {
+  readonly common: HttpProtocolOptions | undefined;
+  readonly http2: Http2Config | null;
+}
+
+/** `typed_extension_protocol_options`, or the older fields on the cluster itself. */
+function compileHttpOptions(message: Cluster, place: Place): HttpOptions {
   let found = message.commonHttpProtocolOptions;
+  const older = message.http2ProtocolOptions;
+  let http2 = older === undefined ? null : compileHttp2(older);
   const at = place.child("typed_extension_protocol_options");
   const protocol = message.httpProtocolOptions;
   if (protocol?.acceptHttp10 === true || protocol?.allowAbsoluteUrl !== undefined) {
@@ -120,6 +129,10 @@ function compileHttpOptions(message: Cluster, place: Place): HttpProtocolOptions
     const options = unpack(any);
     if (isMessage(options, HttpProtocolOptionsSchema) && key === UPSTREAM_HTTP) {
       found = options.commonHttpProtocolOptions ?? found;
+      const { upstreamProtocolOptions: chosen } = options;
+      const protocol =
+        chosen.case === "explicitHttpConfig" ? chosen.value.protocolConfig : undefined;
+      http2 = protocol?.case === "http2ProtocolOptions" ? compileHttp2(protocol.value) : null;
     } else {
       at.key(key).problem(`the options "${key}" are not implemented by Granary`, "remove them");
     }
@@ -133,7 +146,7 @@ function compileHttpOptions(message: Cluster, place: Place): HttpProtocolOptions
     const field = where.child("max_connection_duration");
     field.problem("max_connection_duration is not implemented for clusters", "remove it");
   }
-  return found;
+  return { common: found, http2 };
 }
 
 function compileEndpoints(

@@ -266,6 +266,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "transport_socket",
     "metadata",
     "http_protocol_options",
+    "http2_protocol_options",
   ],
   [`${CL}Cluster.LeastRequestLbConfig`]: ["choice_count"],
   [`${CL}CircuitBreakers`]: ["thresholds"],
@@ -281,7 +282,12 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   [`${EP}LbEndpoint`]: ["endpoint", "health_status", "metadata", "load_balancing_weight"],
   [`${EP}Endpoint`]: ["address", "hostname"],
   [UP]: ["common_http_protocol_options", "explicit_http_config"],
-  [`${UP}.ExplicitHttpConfig`]: ["http_protocol_options"],
+  [`${UP}.ExplicitHttpConfig`]: ["http_protocol_options", "http2_protocol_options"],
+  [`${C}Http2ProtocolOptions`]: [
+    "max_concurrent_streams",
+    "initial_stream_window_size",
+    "initial_connection_window_size",
+  ],
   [`${TLS}UpstreamTlsContext`]: ["common_tls_context", "sni", "auto_host_sni"],
   [`${TLS}DownstreamTlsContext`]: ["common_tls_context", "require_client_certificate"],
   [`${TLS}CommonTlsContext`]: [
@@ -327,8 +333,6 @@ export const INSTEAD: ReadonlyMap<string, string> = new Map([
   [`${C}Address.pipe`, "use socket_address"],
   [`${C}SocketAddress.named_port`, "use port_value"],
   [`${R}RouteAction.cluster_header`, "name the cluster in cluster or weighted_clusters"],
-  [`${CL}Cluster.http2_protocol_options`, "HTTP/1.1 is spoken to upstreams"],
-  [`${UP}.ExplicitHttpConfig.http2_protocol_options`, "write http_protocol_options: {}"],
   [`${UP}.auto_config`, "write explicit_http_config: {http_protocol_options: {}}"],
   [`${TLS}CommonTlsContext.combined_validation_context`, "write validation_context"],
   [

@@ -278,8 +278,17 @@ export interface ClusterConfig {
   readonly idleTimeoutMs: number;
   readonly maxHeadersBytes: number;
   readonly maxHeadersCount: number;
+  /** Null: HTTP/1.1 is spoken. */
+  readonly http2: Http2Config | null;
   readonly tls: UpstreamTlsConfig | null;
   readonly metadata: PropertyMessage | null;
+}
+
+/** Envoy's Http2ProtocolOptions. */
+export interface Http2Config {
+  readonly concurrentStreamsMax: number;
+  readonly initialStreamWindowBytes: number;
+  readonly initialConnectionWindowBytes: number;
 }
 
 export interface EndpointConfig {

@@ -17,7 +17,7 @@ import type {
 import { finishRequestHeaders, finishResponseHeaders, pickWeighted } from "./forward-headers.ts";
 import { emptyReply, errorReply } from "./local-reply.ts";
 import { redirectLocation } from "./path-rewrite.ts";
-import { RESET_ERRORS } from "./reset-errors.ts";
+import { lateReset, RESET_ERRORS } from "./reset-errors.ts";
 import { RetryState } from "./retry-state.ts";
 import type { RouteMatch } from "./route-table.ts";
 import type { Stream } from "./stream.ts";
@@ -275,8 +275,7 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     info.upstreamFailure = detail;
     if (!stream.responseStarted && this.#isRetriable(reason) && this.#tryAgain()) return;
     if (stream.responseStarted) {
-      const error = "upstream_reset_after_response_started{connection_termination}";
-      stream.reset(reason === "protocolError" ? "UPE" : "UC", error);
+      stream.reset(...lateReset(reason));
       return;
     }
     if (reason === "overflow" && !manager.suppressEnvoyHeaders) {

@@ -6,10 +6,11 @@ import type { Clock } from "../base/clock.ts";
 import type { ClusterConfig } from "../config/types.ts";
 import type { MetricScope } from "../metrics/types.ts";
 import { connectTo } from "../net/connect.ts";
+import { connectHttp2, type Http2Settings } from "../net/connect-h2.ts";
 import type { BodySlab } from "../shm/body-slab.ts";
 import { UpstreamCluster } from "./cluster.ts";
 import type { DnsResolver } from "./dns.ts";
-import type { Connect } from "./pool-runtime.ts";
+import type { Connect, ConnectHttp2 } from "./pool-runtime.ts";
 import type { Cluster, ClusterChange, ClusterSet } from "./types.ts";
 import { createUpstreamTls } from "./upstream-tls.ts";
 
@@ -33,15 +34,27 @@ export function createClusterSet(options: ClusterSetOptions): ClusterSet {
   return new SiloClusters(options);
 }
 
-function connectOf(config: ClusterConfig, slab: BodySlab): Connect {
-  const tls = config.tls === null ? null : createUpstreamTls(config.tls);
-  return (target, events) =>
-    connectTo(
-      { host: target.ip, port: target.port },
-      events,
-      slab,
-      tls === null ? null : tls(target.hostname),
-    );
+function connectorsOf(
+  config: ClusterConfig,
+  slab: BodySlab,
+): { readonly connect: Connect; readonly connectHttp2: ConnectHttp2 } {
+  const tlsOf = config.tls === null ? null : createUpstreamTls(config.tls);
+  const settings: Http2Settings = {
+    initialStreamWindowBytes: config.http2?.initialStreamWindowBytes ?? 0,
+    initialConnectionWindowBytes: config.http2?.initialConnectionWindowBytes ?? 0,
+    headersBytesMax: config.maxHeadersBytes,
+    headersCountMax: config.maxHeadersCount,
+  };
+  return {
+    connect: (target, events) => {
+      const tls = tlsOf === null ? null : tlsOf(target.hostname);
+      return connectTo({ host: target.ip, port: target.port }, events, slab, tls);
+    },
+    connectHttp2: (target, events) => {
+      const tls = tlsOf === null ? null : tlsOf(target.hostname);
+      return connectHttp2({ host: target.ip, port: target.port }, events, settings, tls);
+    },
+  };
 }
 
 function allReady(clusters: readonly UpstreamCluster[]): Promise<void> {
@@ -99,8 +112,8 @@ class SiloClusters implements ClusterSet {
 
   #make(config: ClusterConfig): UpstreamCluster {
     const { metrics, clock, random, dns, slab } = this.#options;
-    const connect = connectOf(config, slab);
-    return new UpstreamCluster({ config, metrics, clock, random, dns, connect });
+    const connectors = connectorsOf(config, slab);
+    return new UpstreamCluster({ config, metrics, clock, random, dns, ...connectors });
   }
 
   #put(cluster: UpstreamCluster): void {

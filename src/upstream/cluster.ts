@@ -10,9 +10,10 @@ import { type Breakers, createBreakers } from "./breakers.ts";
 import { Deferral } from "./deferral.ts";
 import { createDiscovery, type Discovery, type FoundEndpoint } from "./discovery.ts";
 import type { DnsResolver } from "./dns.ts";
+import { H2Pool } from "./h2/h2-pool.ts";
 import { Picker } from "./picker.ts";
-import { EndpointPool } from "./pool.ts";
-import type { Connect, PoolRuntime } from "./pool-runtime.ts";
+import { EndpointPool, type Pool } from "./pool.ts";
+import type { Connect, ConnectHttp2, PoolRuntime } from "./pool-runtime.ts";
 import { ClusterStats, type EndpointCounts } from "./stats.ts";
 import type {
   Cluster,
@@ -33,6 +34,7 @@ export interface ClusterOptions {
   readonly random: () => number;
   readonly dns: DnsResolver;
   readonly connect: Connect;
+  readonly connectHttp2: ConnectHttp2;
 }
 
 /** An endpoint with its connections; stays the same object while its address and weight do. */
@@ -40,7 +42,7 @@ interface Endpoint {
   readonly info: EndpointInfo;
   readonly weight: number;
   readonly counts: EndpointCounts;
-  readonly pool: EndpointPool;
+  readonly pool: Pool;
 }
 
 export class UpstreamCluster implements Cluster {
@@ -54,7 +56,7 @@ export class UpstreamCluster implements Cluster {
   readonly discovery: Discovery;
   #picker: Picker<Endpoint>;
   /** Pools of endpoints that are gone, until their last connection is closed. */
-  readonly #leaving = new Set<EndpointPool>();
+  readonly #leaving = new Set<Pool>();
   #phase: "serving" | "draining" | "closed" = "serving";
 
   constructor(options: ClusterOptions) {
@@ -76,6 +78,7 @@ export class UpstreamCluster implements Cluster {
       deferral: new Deferral(),
       limits: { headBytesMax: config.maxHeadersBytes, headersCountMax: config.maxHeadersCount },
       connect: options.connect,
+      connectHttp2: options.connectHttp2,
     };
     this.#picker = this.#pickerOf([]);
     this.discovery = createDiscovery({ config, dns: options.dns, clock, handles });
@@ -164,7 +167,10 @@ export class UpstreamCluster implements Cluster {
     for (const endpoint of before) {
       if (endpoint.info.address === info.address && endpoint.weight === weight) return endpoint;
     }
-    const pool = new EndpointPool(this.#runtime, info);
+    const pool =
+      this.config.http2 === null
+        ? new EndpointPool(this.#runtime, info)
+        : new H2Pool(this.#runtime, info);
     if (this.#phase === "draining") pool.drain();
     return { info, weight, counts: pool.counts, pool };
   }
@@ -175,7 +181,7 @@ export class UpstreamCluster implements Cluster {
     return { ...endpoint, info: found.info };
   }
 
-  #retire(pool: EndpointPool): void {
+  #retire(pool: Pool): void {
     pool.drain();
     for (const other of this.#leaving) if (other.isEmpty) this.#leaving.delete(other);
     if (!pool.isEmpty) this.#leaving.add(pool);

@@ -11,7 +11,6 @@ import { BodyChunk } from "../shm/body-chunk.ts";
 import type { Deferral, Deferred } from "./deferral.ts";
 import { type ExchangeState, nextExchangeState, requestIsComplete } from "./exchange-states.ts";
 import { QueuedRequest } from "./queued-request.ts";
-import type { RequestWriter } from "./request-writer.ts";
 import type { EndpointCounts } from "./stats.ts";
 import type {
   UpstreamConnectionInfo,
@@ -23,9 +22,21 @@ import type {
 /** Ends a body whose last bytes came before its end was known. Never released by us. */
 const EMPTY_CHUNK = BodyChunk.ofHeap(new Uint8Array(0));
 
+/** Where a request goes, whatever the protocol. Falsy results: the body is not as announced. */
+export interface ExchangeWriter {
+  writeHead(headers: HeaderMap, endStream: boolean): boolean;
+  writeData(chunk: BodyChunk, endStream: boolean): boolean;
+  writeTrailers(trailers: HeaderMap): boolean;
+  /** Bytes that have not left. */
+  readonly pendingBytes: number;
+}
+
+/** What an exchange needs of a response's head. */
+export type ExchangeHead = Pick<ResponseHead, "headers" | "status">;
+
 /** What an exchange needs of the connection it has. */
 export interface ExchangeConnection {
-  readonly writer: RequestWriter;
+  readonly writer: ExchangeWriter;
   connectionInfo(poolReadyMs: number): UpstreamConnectionInfo;
   /** Says which request is sent next: the answer to HEAD has no body. */
   expectResponse(method: "HEAD" | "other"): void;
@@ -70,6 +81,11 @@ export class Exchange implements UpstreamRequest, Deferred {
   /** Whether the whole request was handed to the connection. */
   get requestComplete(): boolean {
     return requestIsComplete(this.#state);
+  }
+
+  /** Whether the response has begun and is not over. */
+  get isResponding(): boolean {
+    return this.#state === "early" || this.#state === "receiving";
   }
 
   // The router's side.
@@ -169,7 +185,7 @@ export class Exchange implements UpstreamRequest, Deferred {
   }
 
   /** Hands over what has arrived of a response that goes on. */
-  deliverPart(head: ResponseHead | null, chunk: BodyChunk | null): void {
+  deliverPart(head: ExchangeHead | null, chunk: BodyChunk | null): void {
     if (head !== null) {
       this.#takeHead(head);
       this.events.onResponseHeaders(head.headers, false);
@@ -180,7 +196,7 @@ export class Exchange implements UpstreamRequest, Deferred {
   }
 
   /** Hands over what was not delivered yet of a response that is complete. Comes after `detach`. */
-  deliverEnd(head: ResponseHead | null, chunk: BodyChunk | null, trailers: HeaderMap | null): void {
+  deliverEnd(head: ExchangeHead | null, chunk: BodyChunk | null, trailers: HeaderMap | null): void {
     if (head !== null) {
       this.#takeHead(head);
       if (chunk === null && trailers === null) {
@@ -265,7 +281,7 @@ export class Exchange implements UpstreamRequest, Deferred {
     if (connection !== null) connection.abandon();
   }
 
-  #takeHead(head: ResponseHead): void {
+  #takeHead(head: ExchangeHead): void {
     this.#state = nextExchangeState(this.#state, "responseHead");
     if (head.status >= 500) this.#owner.counts.rqError++;
     else this.#owner.counts.rqSuccess++;

@@ -4,6 +4,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { ClusterConfig } from "../config/types.ts";
 import type { H1Limits } from "../http/h1/types.ts";
+import type { Http2Connecting, Http2Events } from "../net/connect-h2.ts";
 import type { ConnectEvents, Connection } from "../net/types.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Deferral } from "./deferral.ts";
@@ -13,6 +14,9 @@ import type { EndpointInfo } from "./types.ts";
 /** Begins to connect to an endpoint; the events come later, never from inside the call. */
 export type Connect = (target: EndpointInfo, events: ConnectEvents) => Connection;
 
+/** The same for HTTP/2. */
+export type ConnectHttp2 = (target: EndpointInfo, events: Http2Events) => Http2Connecting;
+
 export interface PoolRuntime {
   readonly config: ClusterConfig;
   readonly handles: ClusterHandles;
@@ -21,4 +25,5 @@ export interface PoolRuntime {
   readonly deferral: Deferral;
   readonly limits: H1Limits;
   readonly connect: Connect;
+  readonly connectHttp2: ConnectHttp2;
 }

@@ -11,7 +11,22 @@ import type { PoolRuntime } from "./pool-runtime.ts";
 import { EndpointCounts } from "./stats.ts";
 import type { EndpointInfo, UpstreamEvents } from "./types.ts";
 
-export class EndpointPool implements ClientOwner, ExchangeOwner {
+/** The connections of one endpoint, whatever their protocol. */
+export interface Pool {
+  readonly counts: EndpointCounts;
+  /** Whether no connection is open and no request waits. */
+  readonly isEmpty: boolean;
+  /** Starts an exchange on a connection or lets it wait; null when a breaker is open. */
+  start(events: UpstreamEvents): Exchange | null;
+  /** New connections go here; those that exist stay. */
+  retarget(target: EndpointInfo): void;
+  /** Closes idle connections now and the others when their exchanges are over. */
+  drain(): void;
+  /** Closes everything now; running and waiting exchanges end as `localReset`. */
+  close(): void;
+}
+
+export class EndpointPool implements Pool, ClientOwner, ExchangeOwner {
   readonly counts = new EndpointCounts();
   readonly #runtime: PoolRuntime;
   #target: EndpointInfo;

@@ -80,8 +80,8 @@ function wordMatchesReset(
       return !requestStarted;
     case "connect-failure":
       return reason === "connectFailure" || reason === "connectTimeout";
-    // An HTTP/1.1 upstream cannot refuse a stream (RFC 9113 REFUSED_STREAM).
     case "refused-stream":
+      return reason === "remoteRefused";
     case "retriable-4xx":
     case "retriable-status-codes":
     case "retriable-headers":

@@ -25,6 +25,7 @@ export const CLUSTER_STATS = {
   upstream_cx_total: counter("Connections made"),
   upstream_cx_active: gauge("Connections open, those being made included"),
   upstream_cx_http1_total: counter("HTTP/1.1 connections made"),
+  upstream_cx_http2_total: counter("HTTP/2 connections made"),
   upstream_cx_connect_fail: counter("Connections that failed to be made"),
   upstream_cx_connect_timeout: counter("Connections that were not made in time"),
   upstream_cx_idle_timeout: counter("Connections closed because they were idle for too long"),

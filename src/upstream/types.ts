@@ -14,6 +14,9 @@ export type UpstreamResetReason =
   | "connectFailure"
   | "connectTimeout"
   | "connectionTermination"
+  /** An HTTP/2 upstream reset the stream, or refused it (REFUSED_STREAM). */
+  | "remoteReset"
+  | "remoteRefused"
   | "overflow"
   | "noHealthyUpstream"
   | "protocolError"

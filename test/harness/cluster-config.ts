@@ -28,6 +28,7 @@ export function clusterConfig(overrides: Partial<ClusterConfig> = {}): ClusterCo
     idleTimeoutMs: 3_600_000,
     maxHeadersBytes: 61_440,
     maxHeadersCount: 100,
+    http2: null,
     tls: null,
     metadata: null,
     ...overrides,

@@ -42,6 +42,9 @@ export class ClusterRig {
         this.targets.push(target);
         return connection;
       },
+      connectHttp2: () => {
+        throw new Error("no HTTP/2 in this rig");
+      },
     });
     this.cluster.start();
   }

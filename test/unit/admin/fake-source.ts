@@ -67,6 +67,7 @@ export const CLUSTER: ClusterConfig = {
   maxHeadersBytes: 61_440,
   maxHeadersCount: 100,
   tls: null,
+  http2: null,
   metadata: null,
 };
 

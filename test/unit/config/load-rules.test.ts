@@ -165,13 +165,13 @@ const ROWS: readonly Row[] = [
     "not implemented",
   ],
   [
-    "HTTP/2 for upstreams",
+    "HTTP/3 for upstreams",
     {
       cluster:
-        'typed_extension_protocol_options:\n  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:\n    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions\n    explicit_http_config:\n      http2_protocol_options: {} # <<',
+        'typed_extension_protocol_options:\n  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:\n    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions\n    explicit_http_config:\n      http3_protocol_options: {} # <<',
     },
-    "http2_protocol_options",
-    "http_protocol_options: {}",
+    "http3_protocol_options",
+    "not implemented",
   ],
   [
     "a remote module",

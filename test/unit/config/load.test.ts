@@ -69,9 +69,19 @@ describe("defaults", () => {
       idleTimeoutMs: 3_600_000,
       maxHeadersBytes: 61_440,
       maxHeadersCount: 100,
+      http2: null,
       tls: null,
       metadata: null,
     });
+  });
+
+  test("HTTP/2 is spoken to an upstream when it is asked for, with the defaults of Granary", () => {
+    assert.deepEqual(cluster("http2_protocol_options: {max_concurrent_streams: 7}").http2, {
+      concurrentStreamsMax: 7,
+      initialStreamWindowBytes: 1_048_576,
+      initialConnectionWindowBytes: 16_777_216,
+    });
+    assert.equal(cluster("http_protocol_options: {}").http2, null);
   });
 
   test("a route that says nothing has 15 s and no retry", () => {

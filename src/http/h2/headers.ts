@@ -1,0 +1,58 @@
+/**
+ * Header maps to and from the shapes of `node:http2`: flat lists come in, objects go out. Names and
+ * values are latin1 strings on both sides. Source: RFC 9113 section 8.2, 8.3.
+ * @hot per-request
+ */
+import { HeaderMap } from "../header-map.ts";
+
+/** Fields that HTTP/2 forbids (RFC 9113 section 8.2.2); `te` may say "trailers" only. */
+const FORBIDDEN: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+  "host",
+]);
+
+export type OutgoingFields = Record<string, string | string[]>;
+
+/** A map of Node's flat list `[name, value, name, value, ...]`. */
+export function mapOfRaw(raw: readonly string[]): HeaderMap {
+  const map = new HeaderMap();
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    map.append(raw[i] as string, raw[i + 1] as string);
+  }
+  return map;
+}
+
+/**
+ * The object that `node:http2` sends. A field that occurs several times becomes a list, or one
+ * joined value where the protocol knows only one.
+ */
+export function fieldsOf(map: HeaderMap): OutgoingFields {
+  // No prototype: a field may be called like one of its members.
+  const fields: OutgoingFields = Object.create(null);
+  for (let i = 0; i < map.count; i++) {
+    const name = map.nameAt(i);
+    const value = map.valueAt(i);
+    if (FORBIDDEN.has(name) || (name === "te" && value !== "trailers")) continue;
+    const before = fields[name];
+    if (before === undefined) fields[name] = value;
+    else if (name === "cookie" || name === "set-cookie") fields[name] = append(before, value);
+    else fields[name] = String(before).concat(",", value);
+  }
+  return fields;
+}
+
+/** Trailers: no pseudo-headers. */
+export function trailerFieldsOf(map: HeaderMap): OutgoingFields {
+  const fields = fieldsOf(map);
+  for (const name of Object.keys(fields)) if (name.startsWith(":")) delete fields[name];
+  return fields;
+}
+
+function append(before: string | string[], value: string): string[] {
+  return typeof before === "string" ? [before, value] : [...before, value];
+}
