@@ -32,6 +32,7 @@ import {
   type AdminSource,
   text,
 } from "./types.ts";
+import { wasm } from "./wasm.ts";
 
 const textInput = (name: string, help: string): AdminParameter => ({
   name,
@@ -114,6 +115,9 @@ export const ADMIN_ROUTES: readonly AdminRoute[] = [
   ]),
   reads("/stats/prometheus", "print server stats in prometheus format", statsPrometheus, [
     ...STAT_SELECTION,
+  ]),
+  reads("/wasm", "plugins and their VMs: state, memory, time, failures", wasm, [
+    choice("format", "File format to use", ["html", "json"]),
   ]),
 ];
 

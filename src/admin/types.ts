@@ -6,7 +6,7 @@
 import type { LogComponent, LogLevel } from "../base/log.ts";
 import type { GranaryConfig, SocketAddress } from "../config/types.ts";
 import type { MetricSnapshot } from "../metrics/snapshot.ts";
-import type { ClusterReport } from "../silo/messages.ts";
+import type { ClusterReport, VmReport } from "../silo/messages.ts";
 
 /** Envoy's server states; the index is the value of the gauge `server.state`. */
 export const SERVER_STATES = ["LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING"] as const;
@@ -26,6 +26,12 @@ export interface MemoryReport {
   readonly external: number;
   /** Resident set of the process. */
   readonly resident: number;
+}
+
+/** The VMs of one silo. */
+export interface SiloVms {
+  readonly silo: number;
+  readonly vms: readonly VmReport[];
 }
 
 export interface DrainOptions {
@@ -56,6 +62,8 @@ export interface AdminSource {
   helpTexts(): ReadonlyMap<string, string>;
   /** One report per silo that answered. */
   clusters(): Promise<readonly (readonly ClusterReport[])[]>;
+  /** One entry per silo that answered. */
+  wasm(): Promise<readonly SiloVms[]>;
   memory(): Promise<MemoryReport>;
   logLevels(): readonly (readonly [LogComponent, LogLevel])[];
   readonly control: AdminControl;

@@ -26,8 +26,6 @@ export const LIMITS = {
   pairsCount: 1_024,
   /** Bytes of one serialised header map that a guest passes (cpp-host: 1 MiB). */
   pairsBytes: 1_048_576,
-  /** Linear memory of one VM (cpp-host caps at 1 GiB). */
-  vmMemoryBytes: 1_073_741_824,
   /** One line that a guest logs; longer is cut. */
   guestLogLineBytes: 65_536,
   /** Argument and result of a foreign function that computes: no decompression bombs. */

@@ -8,6 +8,7 @@ import {
   type MemoryReport,
   SERVER_STATES,
   type ServerState,
+  type SiloVms,
 } from "../admin/types.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Remote } from "../base/comlink.ts";
@@ -59,6 +60,7 @@ export function createAdminSource(parts: AdminParts): AdminSource {
       }),
     helpTexts: () => help,
     clusters: () => askAll(supervisor, (remote) => remote.clusters()),
+    wasm: () => vmsOf(supervisor),
     memory: () => memoryOf(supervisor),
     logLevels: currentLevels,
     control: createControl(parts),
@@ -98,6 +100,16 @@ async function askAll<T>(
 ): Promise<readonly T[]> {
   const answers = await Promise.all(supervisor.silos.map((silo) => silo.call(run)));
   return answers.filter((answer) => answer !== null) as readonly T[];
+}
+
+async function vmsOf(supervisor: Supervisor): Promise<readonly SiloVms[]> {
+  const reports = await Promise.all(
+    supervisor.silos.map(async (silo): Promise<SiloVms | null> => {
+      const vms = await silo.call((remote) => remote.wasm());
+      return vms === null ? null : { silo: silo.index, vms };
+    }),
+  );
+  return reports.filter((report) => report !== null);
 }
 
 async function memoryOf(supervisor: Supervisor): Promise<MemoryReport> {

@@ -193,11 +193,15 @@ export const WASM_RUNTIME_STATS = {
   created: counter("VMs made"),
 } as const satisfies MetricRows;
 
-/** `wasm.<plugin>.<row>`: how the VM of a plugin was made anew. */
+/** `wasm.<plugin>.<row>`: how the VM of a plugin failed and was made anew. */
 export const WASM_PLUGIN_STATS = {
   vm_reload_success: counter("VMs made anew after a failure"),
   vm_reload_backoff: counter("Times a new VM was put off"),
   vm_reload_failure: counter("VMs that could not be made anew"),
+  vm_failed: counter("Times a VM failed in a callback of the plugin"),
+  vm_failed_cpu_budget: counter("Times a callback of the plugin used up its CPU budget"),
+  vm_failed_stack_overflow: counter("Times a callback of the plugin used up the stack"),
+  vm_cut_off: counter("Times the plugin was cut off because it kept failing"),
 } as const satisfies MetricRows;
 
 /** `granary.callouts.<row>`: requests that plugins make on their own. */

@@ -26,7 +26,10 @@ const TAGS = [
     label: "envoy_listener_address",
     pattern: new RegExp(String.raw`^listener\.((${ADDRESS})\.)`, "d"),
   },
-  { label: "envoy_wasm_plugin", pattern: /^wasm\.(?!envoy\.)((.+)\.)vm_reload_/d },
+  {
+    label: "envoy_wasm_plugin",
+    pattern: /^wasm\.(?!envoy\.)((.+)\.)vm_(?:reload_|failed|cut_off)/d,
+  },
 ] as const satisfies readonly TagRow[];
 
 export interface TaggedName {

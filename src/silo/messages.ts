@@ -8,6 +8,9 @@ import type { MessagePort } from "node:worker_threads";
 import type { LogComponent, LogLevel } from "../base/log.ts";
 import type { ClusterConfig, GranaryConfig, ListenerConfig } from "../config/types.ts";
 import type { SharedSeat } from "../shm/shared-state.ts";
+import type { VmReport } from "../vm/report.ts";
+
+export type { FailureReport, PluginReport, VmReport } from "../vm/report.ts";
 
 export interface SiloBoot {
   readonly index: number;
@@ -107,6 +110,7 @@ export interface SiloControl {
   setLogLevel(level: LogLevel): void;
   setComponentLogLevel(component: LogComponent, level: LogLevel): void;
   clusters(): readonly ClusterReport[];
+  wasm(): readonly VmReport[];
   /**
    * Makes everything that `update` needs beside what runs, and changes nothing. Followed by
    * `commit` or `abandon`.

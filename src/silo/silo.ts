@@ -40,7 +40,7 @@ import {
 import { RootProperties } from "./properties.ts";
 import type { SiloServices } from "./services.ts";
 import { TimerWheel } from "./timer-wheel.ts";
-import { systemTimers, wasmLog } from "./vm-roles.ts";
+import { SiloVmEvents, systemTimers, wasmLog } from "./vm-roles.ts";
 
 const HEARTBEAT_MS = 500;
 const STOP_POLL_MS = 20;
@@ -86,6 +86,7 @@ function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
       metrics: new PluginMetrics(writer, others),
       log: wasmLog,
       timers: systemTimers(clock),
+      vmEvents: new SiloVmEvents(metrics),
       callouts: new SiloCallouts({ clock, wheel, clusters, stats }),
       shared: new SharedState(boot.shared, clock),
       rootProperties: new RootProperties(boot.config.node),
@@ -219,6 +220,10 @@ class Silo implements SiloControl {
         stats: row.stats,
       })),
     }));
+  }
+
+  wasm() {
+    return this.#services.plugins.report();
   }
 
   memory() {

@@ -3,7 +3,15 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { LOG_LEVELS, Logger, logLevelOf } from "../base/log.ts";
-import type { LogHost, TimerHost } from "../vm/roles.ts";
+import {
+  type WasmPluginStats,
+  type WasmRuntimeStats,
+  wasmPluginStats,
+  wasmRuntimeStats,
+} from "../metrics/catalogue.ts";
+import type { MetricScope } from "../metrics/types.ts";
+import type { LogHost, TimerHost, VmEventHost } from "../vm/roles.ts";
+import type { FailureKind } from "../vm/trap.ts";
 
 const log = new Logger("wasm");
 
@@ -22,4 +30,48 @@ export function systemTimers(clock: Clock): TimerHost {
     wallNs: () => clock.wallNs(),
     monotonicNs: () => clock.monotonicNs(),
   };
+}
+
+/** Statistics of the thread's VMs. */
+export class SiloVmEvents implements VmEventHost {
+  readonly #metrics: MetricScope;
+  readonly #runtime: WasmRuntimeStats;
+  readonly #plugins = new Map<string, WasmPluginStats>();
+
+  constructor(metrics: MetricScope) {
+    this.#metrics = metrics;
+    this.#runtime = wasmRuntimeStats(metrics, "v8");
+  }
+
+  created(): void {
+    this.#runtime.created.inc();
+    this.#runtime.active.add(1);
+  }
+
+  ended(): void {
+    this.#runtime.active.add(-1);
+  }
+
+  failed(plugin: string, kind: FailureKind): void {
+    const stats = this.#plugin(plugin);
+    stats.vm_failed.inc();
+    if (kind === "cpuBudget") stats.vm_failed_cpu_budget.inc();
+    if (kind === "stackOverflow") stats.vm_failed_stack_overflow.inc();
+  }
+
+  reloaded(plugin: string, outcome: "success" | "failure" | "backoff"): void {
+    this.#plugin(plugin)[`vm_reload_${outcome}`].inc();
+  }
+
+  cutOff(plugin: string): void {
+    this.#plugin(plugin).vm_cut_off.inc();
+  }
+
+  #plugin(name: string): WasmPluginStats {
+    const known = this.#plugins.get(name);
+    if (known !== undefined) return known;
+    const stats = wasmPluginStats(this.#metrics, name);
+    this.#plugins.set(name, stats);
+    return stats;
+  }
 }

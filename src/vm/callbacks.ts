@@ -12,7 +12,6 @@ import {
   type ResultKind,
 } from "../abi/callback-table.ts";
 import { AssertionError, assert } from "../base/assert.ts";
-import { LIMITS } from "../base/limits.ts";
 import type { CalloutResult } from "./callout-result.ts";
 import type { GuestContext, HttpStreamContext } from "./contexts.ts";
 import { DIRECTION } from "./current-call.ts";
@@ -64,6 +63,8 @@ function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: numb
   assert(fn !== null, "an absent callback is called");
   call.begin(context, entry.name, entry.direction);
   vm.actions.callBegins();
+  const cost = context.root.cost;
+  const startNs = cost.begin() ? vm.roles.timers.monotonicNs() : null;
   let result: unknown;
   try {
     result =
@@ -75,10 +76,7 @@ function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: numb
     vm.fail(error);
     return TRAPPED;
   }
-  if (vm.memory.size() > LIMITS.vmMemoryBytes) {
-    vm.fail(new Error("linear memory is over its limit"));
-    return TRAPPED;
-  }
+  if (startNs !== null) cost.measured(Number(vm.roles.timers.monotonicNs() - startNs));
   return typeof result === "number" ? result >>> 0 : 0;
 }
 

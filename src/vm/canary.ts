@@ -50,6 +50,13 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       monotonicNs: () => systemClock.monotonicNs(),
     },
     shared: privateSharedState(systemClock, CANARY_SHARED_BYTES),
+    vmEvents: {
+      created: () => undefined,
+      ended: () => undefined,
+      failed: () => undefined,
+      reloaded: () => undefined,
+      cutOff: () => undefined,
+    },
     rootProperties,
   };
 }

@@ -36,30 +36,38 @@ const STABLE_MS = 60_000;
 const DOUBLINGS_MAX = 6;
 
 /**
- * When a failed VM may be replaced: at the earliest one interval after it was loaded. The interval
- * is drawn from [base, 1.5 base) and doubles with every VM that fails soon, so that a filter that
- * traps on each request does not spend the thread on start-ups.
+ * When a failed VM may be replaced. The first failure is mended at once; after that at the earliest
+ * one interval after the last VM was made. The interval is drawn from [base, 1.5 base) and doubles
+ * with every VM that fails soon, so that a filter that traps on each request does not spend the
+ * thread on start-ups.
  */
 export class ReloadBackoff {
   readonly #baseMs: number;
   #loadedMs = Number.NEGATIVE_INFINITY;
   #intervalMs = 0;
-  #doublings = 0;
+  #doublings = -1;
 
   constructor(baseMs: number) {
     this.#baseMs = Math.max(1, baseMs);
   }
 
   mayLoad(nowMs: number): boolean {
-    return nowMs - this.#loadedMs >= this.#intervalMs;
+    return this.waitMs(nowMs) <= 0;
+  }
+
+  /** Until {@link mayLoad}; 0 or less = now. */
+  waitMs(nowMs: number): number {
+    return this.#loadedMs + this.#intervalMs - nowMs;
   }
 
   /** A load was tried at `nowMs`, whether or not it succeeded. */
   loaded(nowMs: number): void {
+    const isFirst = this.#loadedMs === Number.NEGATIVE_INFINITY;
     const soon = nowMs - this.#loadedMs < STABLE_MS;
+    this.#loadedMs = nowMs;
+    if (isFirst) return;
     this.#doublings = soon ? Math.min(this.#doublings + 1, DOUBLINGS_MAX) : 0;
     const spread = Math.max(1, Math.ceil(this.#baseMs / 2));
     this.#intervalMs = (this.#baseMs + randomInt(spread)) * 2 ** this.#doublings;
-    this.#loadedMs = nowMs;
   }
 }

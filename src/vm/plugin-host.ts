@@ -7,8 +7,9 @@ import { HttpStreamContext } from "./contexts.ts";
 import type { VmEngine } from "./engine.ts";
 import { FailedStreamContext } from "./failed-stream.ts";
 import { pluginIdentity, vmSlotKey, wasmPlugins } from "./plugin-identity.ts";
+import type { VmReport } from "./report.ts";
 import type { StreamRoles, ThreadRoles } from "./roles.ts";
-import { RootSlot, type SlotOptions, VmSlot } from "./slots.ts";
+import { RootSlot } from "./slots.ts";
 import type {
   CreatePluginHost,
   Plugin,
@@ -17,6 +18,7 @@ import type {
   StreamContext,
 } from "./types.ts";
 import { v8Engine } from "./v8-engine.ts";
+import { type SlotOptions, VmSlot } from "./vm-slot.ts";
 
 class HostedPlugin implements Plugin {
   readonly config: PluginConfig;
@@ -63,6 +65,10 @@ class ThreadPluginHost implements PluginHost {
     let count = 0;
     for (const slot of this.#vms.values()) if (slot.vm?.running === true) count++;
     return count;
+  }
+
+  report(): readonly VmReport[] {
+    return [...this.#vms.values()].map((slot) => slot.report());
   }
 
   start(): readonly string[] {
@@ -123,7 +129,7 @@ class ThreadPluginHost implements PluginHost {
     const { vmKey, slot } = root;
     const vmSlot = this.#vms.get(vmKey);
     slot.retire(() => {
-      if (vmSlot === undefined || !vmSlot.release()) return;
+      if (vmSlot === undefined || !vmSlot.release(slot)) return;
       this.#vms.delete(vmKey);
       vmSlot.close();
     });

@@ -8,6 +8,7 @@ import type { PropertyValue } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { SharedData } from "../shm/shared-data.ts";
 import type { StateDeclaration } from "./declared-properties.ts";
+import type { FailureKind } from "./trap.ts";
 
 /** Header maps of one stream. Map ids 0-3 (ABI 4.4); 4-7 belong to callouts. */
 export interface HeaderHost {
@@ -160,6 +161,17 @@ export interface SharedStateHost {
   spaceOf(vmId: string): number;
 }
 
+/** What happens to the VMs of the thread, for its statistics. `plugin` is a plugin's name. */
+export interface VmEventHost {
+  created(): void;
+  ended(): void;
+  failed(plugin: string, kind: FailureKind): void;
+  /** A failed VM was made anew, or could not be, or has to wait. */
+  reloaded(plugin: string, outcome: "success" | "failure" | "backoff"): void;
+  /** It failed too often: no new VM for a while. */
+  cutOff(plugin: string): void;
+}
+
 /** What the thread gives every VM. */
 export interface ThreadRoles {
   readonly metrics: MetricHost;
@@ -167,6 +179,7 @@ export interface ThreadRoles {
   readonly timers: TimerHost;
   readonly callouts: CalloutHost;
   readonly shared: SharedStateHost;
+  readonly vmEvents: VmEventHost;
   /** Attributes that need no stream: `xds.node`, `node`, `listener_direction`... */
   readonly rootProperties: PropertyHost;
 }

@@ -4,6 +4,7 @@
  */
 import type { ContextId } from "../base/ids.ts";
 import type { PluginConfig } from "../config/types.ts";
+import { CallCost } from "./call-cost.ts";
 import { askGuest, notifyGuest } from "./callbacks.ts";
 import type { GuestContext } from "./contexts.ts";
 import { logPrefix } from "./guest-log.ts";
@@ -21,6 +22,7 @@ export class RootContext implements GuestContext {
   readonly config: PluginConfig;
   readonly root: RootContext = this;
   readonly stream = null;
+  readonly cost: CallCost;
   /** What its log lines start with. */
   readonly logPrefix: string;
   /** Callouts under way. */
@@ -35,9 +37,11 @@ export class RootContext implements GuestContext {
   #streamCount = 0;
   #whenIdle: (() => void) | null = null;
 
-  constructor(vm: Vm, config: PluginConfig) {
+  /** @param cost of this plugin's callbacks in all its contexts. */
+  constructor(vm: Vm, config: PluginConfig, cost = new CallCost()) {
     this.vm = vm;
     this.config = config;
+    this.cost = cost;
     this.id = vm.contexts.nextId();
     this.logPrefix = logPrefix([config.name, config.rootId, config.vm.vmId]);
   }
@@ -60,6 +64,11 @@ export class RootContext implements GuestContext {
   /** The callback is over: the code stays, the message does not (ABI 3.11). */
   clearStatusMessage(): void {
     this.statusMessage = "";
+  }
+
+  /** Streams that it has now. */
+  get streamCount(): number {
+    return this.#streamCount;
   }
 
   get isDraining(): boolean {

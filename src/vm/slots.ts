@@ -1,122 +1,41 @@
 /**
- * Where the VMs and roots of a thread live over their failures: a slot keeps its key and makes its
- * content anew when it died, no sooner than the backoff allows. A VM slot is shared by the plugins
- * with equal VM key, a root slot by those with equal plugin key in it. Source: ABI 5.1, 5.2, 5.8.
+ * Where the root of a plugin lives over the failures of its VM: made anew in the next VM. Shared by
+ * the plugins with equal plugin key in one VM. Source: ABI 5.1, 5.2, 5.8.
  */
 import { Logger } from "../base/log.ts";
 import type { PluginConfig } from "../config/types.ts";
-import type { VmEngine } from "./engine.ts";
+import { CallCost } from "./call-cost.ts";
 import { ReloadBackoff } from "./failure.ts";
+import type { PluginReport } from "./report.ts";
 import type { ThreadRoles } from "./roles.ts";
 import { RootContext } from "./root-context.ts";
-import { Vm } from "./vm.ts";
+import type { Vm } from "./vm.ts";
+import { nowMs, type SlotOptions, type SlotTenant, type VmSlot } from "./vm-slot.ts";
 
 const logger = new Logger("wasm");
 
 /** A replaced plugin that answered false to proxy_on_done has this long for proxy_done. */
 const DONE_GRACE_MS = 10_000;
 
-export interface SlotOptions {
-  readonly engine: VmEngine;
-  readonly roles: ThreadRoles;
-  readonly code: WebAssembly.Module | null;
-  /** The plugin that asked first; its VM configuration is that of all. */
-  readonly plugin: PluginConfig;
-}
-
-function nowMs(roles: ThreadRoles): number {
-  return Number(roles.timers.monotonicNs() / 1_000_000n);
-}
-
-export class VmSlot {
-  readonly #options: SlotOptions;
-  #backoff: ReloadBackoff;
-  #vm: Vm | null = null;
-  #problem = "not started";
-  /** A VM that never ran is not tried again: its module or configuration is wrong. */
-  #mayRun = true;
-  #rootCount = 0;
-
-  constructor(options: SlotOptions) {
-    this.#options = options;
-    this.#backoff = new ReloadBackoff(options.plugin.reloadBaseIntervalMs);
-  }
-
-  /** Why {@link acquire} gave null. */
-  get problem(): string {
-    return this.#problem;
-  }
-
-  /** A root slot is made over this VM: a new plugin does not wait for a failed VM's backoff. */
-  lease(): void {
-    this.#rootCount++;
-    if (this.#vm?.running === true) return;
-    this.#backoff = new ReloadBackoff(this.#options.plugin.reloadBaseIntervalMs);
-    this.#mayRun = true;
-  }
-
-  /** A root slot has ended; true when none is left. */
-  release(): boolean {
-    this.#rootCount--;
-    return this.#rootCount === 0;
-  }
-
-  /** The VM, whether or not it still runs. */
-  get vm(): Vm | null {
-    return this.#vm;
-  }
-
-  /** The VM if it runs, or a new one if it may be made now; else null. */
-  acquire(): Vm | null {
-    if (this.#vm?.running === true) return this.#vm;
-    const { engine, roles, code, plugin } = this.#options;
-    if (!this.#mayRun || !this.#backoff.mayLoad(nowMs(roles))) return null;
-    this.#backoff.loaded(nowMs(roles));
-    const ranBefore = this.#vm !== null;
-    const allowed = plugin.allowedCapabilities;
-    const vm = new Vm({
-      engine,
-      config: plugin.vm,
-      roles,
-      allowed: allowed === null ? null : new Set(allowed),
-      isolation: plugin.isolation,
-    });
-    const problem = code === null ? "its module is not loaded" : vm.start(code);
-    if (problem !== null) {
-      this.#problem = problem;
-      this.#mayRun = ranBefore;
-      if (ranBefore) logger.error(`vm ${plugin.vm.vmKey} cannot be made anew: ${problem}`);
-      return null;
-    }
-    if (ranBefore) logger.warn(`vm ${plugin.vm.vmKey} failed and was made anew`);
-    this.#vm = vm;
-    return vm;
-  }
-
-  /** Drops the VM; there will be no other. */
-  close(): void {
-    this.#mayRun = false;
-    this.#vm?.close();
-    this.#vm = null;
-  }
-}
-
-export class RootSlot {
+export class RootSlot implements SlotTenant {
   readonly #vmSlot: VmSlot;
   readonly #plugin: PluginConfig;
   readonly #roles: ThreadRoles;
   readonly #backoff: ReloadBackoff;
+  readonly #cost = new CallCost();
   #root: RootContext | null = null;
+  /** Where it was started, or tried to be, last. */
+  #triedVm: Vm | null = null;
   #problem = "not started";
   /** A root that was refused on its first start is not tried again. */
   #mayRun = true;
 
   constructor(vmSlot: VmSlot, options: SlotOptions) {
-    vmSlot.lease();
     this.#vmSlot = vmSlot;
     this.#plugin = options.plugin;
     this.#roles = options.roles;
     this.#backoff = new ReloadBackoff(options.plugin.reloadBaseIntervalMs);
+    vmSlot.lease(this);
   }
 
   /** Why {@link acquire} gave null. */
@@ -134,7 +53,8 @@ export class RootSlot {
       return null;
     }
     this.#backoff.loaded(nowMs(this.#roles));
-    const root = new RootContext(vm, this.#plugin);
+    this.#triedVm = vm;
+    const root = new RootContext(vm, this.#plugin, this.#cost);
     const problem = root.start();
     if (problem !== null) {
       this.#problem = problem;
@@ -144,6 +64,23 @@ export class RootSlot {
     }
     this.#root = root;
     return root;
+  }
+
+  revive(): void {
+    if (this.#root !== null) this.acquire();
+  }
+
+  report(): PluginReport {
+    const { name, rootId, failurePolicy } = this.#plugin;
+    return {
+      name,
+      rootId,
+      failurePolicy,
+      isServing: this.#root?.usable === true,
+      streams: this.#root?.streamCount ?? 0,
+      calls: this.#cost.calls,
+      timeMs: this.#cost.timeMs,
+    };
   }
 
   /** As {@link finish}, but after the last stream; a guest that is never done is not waited for. */
@@ -160,6 +97,7 @@ export class RootSlot {
         cancel();
         // Whoever still holds the slot does not keep the memory.
         this.#root = null;
+        this.#triedVm = null;
         ended();
       });
       if (root.isDraining) cancel = this.#roles.timers.after(DONE_GRACE_MS, () => root.delete());
@@ -173,10 +111,10 @@ export class RootSlot {
     else this.#root.finish(ended);
   }
 
-  /** A root whose VM another plugin has replaced starts at once; one that was refused waits. */
+  /** When a VM is made is the VM slot's matter; a root that was refused by a live one waits. */
   #isDue(): boolean {
-    const vm = this.#vmSlot.vm;
-    const isReplaced = vm?.running === true && this.#root !== null && this.#root.vm !== vm;
-    return isReplaced || this.#backoff.mayLoad(nowMs(this.#roles));
+    const { vm } = this.#vmSlot;
+    if (vm?.running !== true || vm !== this.#triedVm) return true;
+    return this.#backoff.mayLoad(nowMs(this.#roles));
   }
 }

@@ -20,6 +20,8 @@ export type FailureKind = "trap" | "cpuBudget" | "stackOverflow" | "exit" | "ref
 /** Why a VM failed. */
 export interface VmFailure {
   readonly kind: FailureKind;
+  /** Plugin whose callback it was; "" before there is one. */
+  readonly plugin: string;
   /** Export that was running, or "start-up". */
   readonly callback: string;
   readonly reason: string;
@@ -36,7 +38,8 @@ export function describeTrap(error: unknown, call: CurrentCall): VmFailure {
   const kind = kindOf(error, call);
   const message = error instanceof Error ? error.message : String(error);
   const reason = kind === "cpuBudget" ? `over its CPU budget of ${call.overBudgetMs} ms` : message;
-  return { kind, callback, reason, backtrace: guestFrames(error) };
+  const plugin = call.context?.root.config.name ?? "";
+  return { kind, plugin, callback, reason, backtrace: guestFrames(error) };
 }
 
 function kindOf(error: unknown, call: CurrentCall): FailureKind {

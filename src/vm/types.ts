@@ -4,6 +4,7 @@
  * rules of ABI 2.5; deferred actions (ABI 2.1) have run when a callback method returns.
  */
 import type { GranaryConfig, PluginConfig } from "../config/types.ts";
+import type { VmReport } from "./report.ts";
 import type { StreamRoles, ThreadRoles } from "./roles.ts";
 
 /** ABI 2.4, after conversion: 2 never occurs. */
@@ -64,6 +65,8 @@ export interface PluginHost {
   /** proxy_on_done / delete on roots; after `graceMs` at most everything is dropped. */
   stop(graceMs: number): void;
   readonly vmCount: number;
+  /** What each VM is doing. */
+  report(): readonly VmReport[];
 }
 
 /** Compiled code by sha256. */

@@ -35,6 +35,8 @@ interface VmOptions {
   readonly allowed: ReadonlySet<string> | null;
   /** Of the plugin that starts it. */
   readonly isolation: IsolationConfig;
+  /** Called once, when it fails after or during its start. */
+  onFailure(failure: VmFailure): void;
 }
 
 export class Vm implements HostcallEnv {
@@ -56,6 +58,7 @@ export class Vm implements HostcallEnv {
   readonly #engine: VmEngine;
   readonly #allowed: ReadonlySet<string> | null;
   readonly #isolation: IsolationConfig;
+  readonly #onFailure: (failure: VmFailure) => void;
   readonly #allocator: GuestAllocator;
   #state: VmState = "created";
 
@@ -65,6 +68,7 @@ export class Vm implements HostcallEnv {
     this.#engine = options.engine;
     this.#allowed = options.allowed;
     this.#isolation = options.isolation;
+    this.#onFailure = options.onFailure;
     this.log = new GuestLog(options.roles.log, this.call, options.config.vmId);
     this.#allocator = new GuestAllocator(this.memory, this.call);
     this.results = new GuestResults(this.memory, this.#allocator);
@@ -116,6 +120,7 @@ export class Vm implements HostcallEnv {
     this.call.end();
     this.#transition("fail");
     this.#quiet();
+    this.#onFailure(this.failure);
   }
 
   /** One line that says why the VM failed. */
@@ -156,7 +161,7 @@ export class Vm implements HostcallEnv {
   }
 
   #refuse(reason: string): string {
-    this.failure = { kind: "refused", callback: "start-up", reason, backtrace: [] };
+    this.failure = { kind: "refused", plugin: "", callback: "start-up", reason, backtrace: [] };
     this.#transition("fail");
     return reason;
   }

@@ -98,6 +98,15 @@ export class FakeThread implements ThreadRoles {
   level = 0;
   readonly timers = new FakeTimers();
   readonly callouts = new FakeCallouts();
+  /** What happened to VMs, in words. */
+  readonly vmEventLines: string[] = [];
+  readonly vmEvents = {
+    created: () => this.#note("created"),
+    ended: () => this.#note("ended"),
+    failed: (plugin: string, kind: string) => this.#note(`failed ${plugin} ${kind}`),
+    reloaded: (plugin: string, outcome: string) => this.#note(`reload ${plugin} ${outcome}`),
+    cutOff: (plugin: string) => this.#note(`cut off ${plugin}`),
+  };
   readonly metricValues = new Map<number, bigint>();
   readonly metricHandles = new Map<string, number>();
   /** Operations on metrics that were refused. */
@@ -136,6 +145,10 @@ export class FakeThread implements ThreadRoles {
   readonly rootProperties = {
     property: (path: readonly string[]) => this.rootValues[path.join(".")],
   };
+
+  #note(line: string): void {
+    this.vmEventLines.push(line);
+  }
 }
 
 /** One stream. Maps and buffers are available when they are set. */

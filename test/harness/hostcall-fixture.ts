@@ -39,6 +39,7 @@ export class HostcallFixture {
       roles: this.thread,
       allowed: null,
       isolation: this.config.isolation,
+      onFailure: () => undefined,
     });
     const problem = this.vm.start(guestModule({ abi }));
     if (problem !== null) throw new Error(problem);

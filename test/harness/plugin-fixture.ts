@@ -29,7 +29,7 @@ export function pluginConfig(overrides: Partial<PluginConfig> = {}): PluginConfi
     pluginKey: "plugin-key",
     trafficDirection: 1,
     listenerMetadata: null,
-    isolation: ISOLATION_DEFAULTS,
+    isolation: { ...ISOLATION_DEFAULTS, hasStandby: false },
     ...overrides,
   };
 }

@@ -175,7 +175,8 @@ export class Guest {
     });
     const allowed = options.allowed === undefined ? null : new Set(options.allowed);
     const { vm: config, isolation } = this.config;
-    this.vm = new Vm({ engine, config, roles: this.thread, allowed, isolation });
+    const onFailure = (): void => undefined;
+    this.vm = new Vm({ engine, config, roles: this.thread, allowed, isolation, onFailure });
     this.root = new RootContext(this.vm, this.config);
   }
 

@@ -4,6 +4,7 @@ import type {
   DrainOptions,
   ReloadReport,
   ServerState,
+  SiloVms,
 } from "../../../src/admin/types.ts";
 import { LOG_COMPONENTS, type LogComponent, type LogLevel } from "../../../src/base/log.ts";
 import type { ClusterConfig, GranaryConfig } from "../../../src/config/types.ts";
@@ -114,6 +115,11 @@ export class FakeSource implements AdminSource {
     const region = createMetricRegion();
     this.root = new SiloRecorder(new MetricWriter(region));
     this.#snapshots = new MetricSnapshots([region]);
+  }
+
+  vms: readonly SiloVms[] = [];
+  async wasm(): Promise<readonly SiloVms[]> {
+    return this.vms;
   }
 
   state(): ServerState {

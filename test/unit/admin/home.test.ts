@@ -43,7 +43,7 @@ test("the paths that operators and tools know are there", () => {
     "/reload",
     "/reopen_logs",
   );
-  known.push("/reset_counters", "/server_info", "/stats", "/stats/prometheus");
+  known.push("/reset_counters", "/server_info", "/stats", "/stats/prometheus", "/wasm");
   assert.deepEqual(
     ADMIN_ROUTES.map(({ path }) => path),
     known,

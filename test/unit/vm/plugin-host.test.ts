@@ -81,7 +81,6 @@ describe("plugin host", () => {
     const { host, thread } = hostOf(source, [one, two]);
     host.plugin(one).createStream(new FakeStream())?.onRequestHeaders(1, true);
     assert.equal(host.vmCount, 0);
-    thread.timers.advance(1500);
     thread.lines.length = 0;
     for (const config of [one, two, one]) {
       const stream = new FakeStream();

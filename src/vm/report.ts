@@ -1,0 +1,43 @@
+/** What the VMs of one thread are doing, for people: plain data that crosses threads. */
+import type { FailurePolicy } from "../config/types.ts";
+import type { FailureKind } from "./trap.ts";
+
+export type VmReportState = "running" | "failed" | "cut off" | "not started";
+
+export interface FailureReport {
+  readonly wallMs: number;
+  readonly kind: FailureKind;
+  /** Plugin whose callback it was. */
+  readonly plugin: string;
+  readonly callback: string;
+  readonly reason: string;
+  readonly backtrace: readonly string[];
+}
+
+export interface PluginReport {
+  readonly name: string;
+  readonly rootId: string;
+  readonly failurePolicy: FailurePolicy;
+  /** Streams are passed through it. */
+  readonly isServing: boolean;
+  /** Streams that it has now. */
+  readonly streams: number;
+  readonly calls: number;
+  /** Milliseconds in callbacks, extrapolated from samples. */
+  readonly timeMs: number;
+}
+
+export interface VmReport {
+  readonly vmId: string;
+  readonly codeSha256: string;
+  readonly state: VmReportState;
+  readonly memoryBytes: number;
+  readonly memoryBytesMax: number;
+  /** A started VM waits to take over. */
+  readonly hasStandby: boolean;
+  /** VMs made so far, the standby included. */
+  readonly created: number;
+  readonly failures: number;
+  readonly lastFailure: FailureReport | null;
+  readonly plugins: readonly PluginReport[];
+}

@@ -1,0 +1,225 @@
+/**
+ * Where the VM of a thread lives over its failures: a slot keeps its key and makes its content anew
+ * when it died, no sooner than the backoff allows, and not at all while it failed too often. A
+ * second VM, started and idle, waits to take over. Shared by the plugins with equal VM key. Source:
+ * ABI 5.1, 5.2, 5.8.
+ */
+import { Logger } from "../base/log.ts";
+import type { PluginConfig } from "../config/types.ts";
+import { CrashWindow } from "./crash-window.ts";
+import type { VmEngine } from "./engine.ts";
+import { ReloadBackoff } from "./failure.ts";
+import type { FailureReport, PluginReport, VmReport, VmReportState } from "./report.ts";
+import type { ThreadRoles } from "./roles.ts";
+import type { VmFailure } from "./trap.ts";
+import { Vm } from "./vm.ts";
+
+const logger = new Logger("wasm");
+
+/** The standby is made when what serves has settled: it is a start like the other. */
+const STANDBY_DELAY_MS = 100;
+
+export interface SlotOptions {
+  readonly engine: VmEngine;
+  readonly roles: ThreadRoles;
+  readonly code: WebAssembly.Module | null;
+  /** The plugin that asked first; its VM configuration is that of all. */
+  readonly plugin: PluginConfig;
+}
+
+/** A root slot, as its VM slot sees it. */
+export interface SlotTenant {
+  /** The VM failed a while ago: starts the plugin in the next one, requests or not. */
+  revive(): void;
+  report(): PluginReport;
+}
+
+export function nowMs(roles: ThreadRoles): number {
+  return Number(roles.timers.monotonicNs() / 1_000_000n);
+}
+
+export class VmSlot {
+  readonly #options: SlotOptions;
+  readonly #crashes: CrashWindow;
+  readonly #tenants = new Set<SlotTenant>();
+  #backoff: ReloadBackoff;
+  #vm: Vm | null = null;
+  #standby: Vm | null = null;
+  #problem = "not started";
+  /** A VM that never ran is not tried again: its module or configuration is wrong. */
+  #mayRun = true;
+  #created = 0;
+  #failures = 0;
+  #lastFailure: FailureReport | null = null;
+  /** Cancels what the timer will do next: a revival or a standby. */
+  #cancelTimer: (() => void) | null = null;
+
+  constructor(options: SlotOptions) {
+    const { isolation } = options.plugin;
+    this.#options = options;
+    this.#backoff = new ReloadBackoff(options.plugin.reloadBaseIntervalMs);
+    this.#crashes = new CrashWindow(isolation.crashesMax, isolation.crashWindowMs);
+  }
+
+  /** Why {@link acquire} gave null. */
+  get problem(): string {
+    return this.#problem;
+  }
+
+  /** A root slot is made over this VM: a new plugin does not wait for a failed VM's backoff. */
+  lease(tenant: SlotTenant): void {
+    this.#tenants.add(tenant);
+    if (this.#vm?.running === true) return;
+    this.#backoff = new ReloadBackoff(this.#options.plugin.reloadBaseIntervalMs);
+    this.#mayRun = true;
+  }
+
+  /** A root slot has ended; true when none is left. */
+  release(tenant: SlotTenant): boolean {
+    this.#tenants.delete(tenant);
+    return this.#tenants.size === 0;
+  }
+
+  /** The VM, whether or not it still runs. */
+  get vm(): Vm | null {
+    return this.#vm;
+  }
+
+  /** The VM if it runs, or a new one if it may be made now; else null. */
+  acquire(): Vm | null {
+    if (this.#vm?.running === true) return this.#vm;
+    const { roles, plugin } = this.#options;
+    const now = nowMs(roles);
+    if (!this.#mayRun) return null;
+    if (this.#crashes.waitMs(now) > 0 || !this.#backoff.mayLoad(now)) {
+      roles.vmEvents.reloaded(plugin.name, "backoff");
+      return null;
+    }
+    this.#backoff.loaded(now);
+    const ranBefore = this.#vm !== null;
+    const vm = this.#takeStandby() ?? this.#make();
+    if (vm === null) {
+      this.#mayRun = ranBefore;
+      if (!ranBefore) return null;
+      logger.error(`vm ${plugin.vm.vmKey} cannot be made anew: ${this.#problem}`);
+      roles.vmEvents.reloaded(plugin.name, "failure");
+      return null;
+    }
+    if (ranBefore) {
+      logger.warn(`vm ${plugin.vm.vmKey} failed and was made anew`);
+      roles.vmEvents.reloaded(plugin.name, "success");
+    }
+    this.#vm = vm;
+    if (plugin.isolation.hasStandby) this.#later(STANDBY_DELAY_MS, () => this.#makeStandby());
+    return vm;
+  }
+
+  /** Drops the VMs; there will be no others. */
+  close(): void {
+    this.#mayRun = false;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
+    this.#drop(this.#vm);
+    this.#drop(this.#standby);
+    this.#vm = null;
+    this.#standby = null;
+  }
+
+  report(): VmReport {
+    const { plugin } = this.#options;
+    return {
+      vmId: plugin.vm.vmId,
+      codeSha256: plugin.vm.codeSha256,
+      state: this.#reportState(),
+      memoryBytes: this.#vm?.running === true ? this.#vm.memory.size() : 0,
+      memoryBytesMax: plugin.isolation.memoryBytesMax,
+      hasStandby: this.#standby !== null,
+      created: this.#created,
+      failures: this.#failures,
+      lastFailure: this.#lastFailure,
+      plugins: [...this.#tenants].map((tenant) => tenant.report()),
+    };
+  }
+
+  #reportState(): VmReportState {
+    if (this.#vm?.running === true) return "running";
+    if (this.#crashes.waitMs(nowMs(this.#options.roles)) > 0) return "cut off";
+    return this.#vm === null ? "not started" : "failed";
+  }
+
+  /** A started VM; null and {@link problem} when it does not start. */
+  #make(): Vm | null {
+    const { engine, roles, code, plugin } = this.#options;
+    const allowed = plugin.allowedCapabilities;
+    const vm = new Vm({
+      engine,
+      config: plugin.vm,
+      roles,
+      allowed: allowed === null ? null : new Set(allowed),
+      isolation: plugin.isolation,
+      onFailure: (failure) => this.#failed(vm, failure),
+    });
+    const problem = code === null ? "its module is not loaded" : vm.start(code);
+    if (problem !== null) {
+      this.#problem = problem;
+      return null;
+    }
+    this.#created++;
+    roles.vmEvents.created();
+    return vm;
+  }
+
+  #makeStandby(): void {
+    if (this.#standby === null && this.#vm?.running === true) this.#standby = this.#make();
+  }
+
+  #takeStandby(): Vm | null {
+    const standby = this.#standby;
+    this.#standby = null;
+    return standby;
+  }
+
+  /** A VM of this slot died; one that never ran is reported by whoever started it. */
+  #failed(vm: Vm, failure: VmFailure): void {
+    if (vm !== this.#vm) return;
+    const { roles, plugin } = this.#options;
+    const now = nowMs(roles);
+    const name = failure.plugin === "" ? plugin.name : failure.plugin;
+    this.#failures++;
+    const wallMs = Number(roles.timers.wallNs() / 1_000_000n);
+    this.#lastFailure = { ...failure, plugin: name, wallMs };
+    roles.vmEvents.ended();
+    roles.vmEvents.failed(name, failure.kind);
+    const text = `in ${failure.callback}: ${failure.reason}`;
+    logger.error(`plugin "${name}", vm "${plugin.vm.vmId}": failure ${this.#failures}, ${text}`);
+    if (this.#crashes.record(now)) this.#cutOff(name);
+    const waitMs = Math.max(this.#crashes.waitMs(now), this.#backoff.waitMs(now), 0);
+    // Timers may come a little early.
+    this.#later(waitMs === 0 ? 0 : waitMs + 1, () => {
+      for (const tenant of this.#tenants) tenant.revive();
+    });
+  }
+
+  #cutOff(name: string): void {
+    const { crashesMax, crashWindowMs } = this.#options.plugin.isolation;
+    const seconds = crashWindowMs / 1_000;
+    logger.error(
+      `plugin "${name}" failed ${crashesMax} times within ${seconds} s: cut off for ${seconds} s`,
+    );
+    this.#options.roles.vmEvents.cutOff(name);
+  }
+
+  #later(delayMs: number, run: () => void): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#options.roles.timers.after(delayMs, () => {
+      this.#cancelTimer = null;
+      run();
+    });
+  }
+
+  #drop(vm: Vm | null): void {
+    if (vm === null) return;
+    if (vm.running) this.#options.roles.vmEvents.ended();
+    vm.close();
+  }
+}
