@@ -38,6 +38,9 @@ export const LIMITS = {
   celExpressionsCount: 4_096,
   /** Steps of all loops in one evaluation of an expression (cel-cpp: 10,000). */
   celLoopSteps: 10_000,
+  /** Names that one VM may look up at a time, and the length of a name (RFC 1035). */
+  dnsQueriesCount: 1_000,
+  dnsNameBytes: 255,
   /** Properties that one context may declare. */
   declaredPropertiesCount: 1_024,
   /** Metrics one plugin may define per silo; more is refused and counted. */

@@ -7,19 +7,32 @@ import {
   StderrAccessLogSchema,
   StdoutAccessLogSchema,
 } from "../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts";
+import type { WasmAccessLog } from "../gen/envoy/extensions/access_loggers/wasm/v3/wasm_pb.ts";
+import { WasmAccessLogSchema } from "../gen/envoy/extensions/access_loggers/wasm/v3/wasm_pb.ts";
 import { readSourceText } from "./compile-source.ts";
+import { compilePlugin, type ListenerOfPlugin } from "./compile-wasm.ts";
 import { DEFAULT_ACCESS_LOG_FORMAT, parseFormat } from "./format.ts";
 import type { Place } from "./place.ts";
 import { unpack } from "./place.ts";
 import type { JsonValue } from "./protobuf.ts";
 import { isMessage } from "./protobuf.ts";
-import type { AccessLogConfig, Format, JsonFormat } from "./types.ts";
+import type { AccessLogConfig, Format, JsonFormat, PluginConfig } from "./types.ts";
 
 type LogFormat = Pick<AccessLogConfig, "format" | "omitEmptyValues">;
 
+/** Where access loggers that are plugins are gathered; null = there cannot be any. */
+export interface PluginLoggers {
+  readonly listener: ListenerOfPlugin;
+  readonly made: PluginConfig[];
+}
+
 /** The loggers of one listener or of admin, in order; those with problems are left out. */
-export function compileAccessLogs(logs: readonly AccessLog[], place: Place): AccessLogConfig[] {
-  const made = logs.map((log, i) => compileAccessLog(log, place.item(i)));
+export function compileAccessLogs(
+  logs: readonly AccessLog[],
+  place: Place,
+  plugins: PluginLoggers | null = null,
+): AccessLogConfig[] {
+  const made = logs.map((log, i) => compileAccessLog(log, place.item(i), plugins));
   return made.filter((log) => log !== null);
 }
 
@@ -30,7 +43,11 @@ export function accessLogOfPath(path: string): AccessLogConfig {
   return { sink: sinkOf(path), format: { kind: "text", format }, omitEmptyValues: false };
 }
 
-function compileAccessLog(log: AccessLog, place: Place): AccessLogConfig | null {
+function compileAccessLog(
+  log: AccessLog,
+  place: Place,
+  plugins: PluginLoggers | null,
+): AccessLogConfig | null {
   const at = place.child("typed_config");
   if (log.configType.case !== "typedConfig") {
     at.problem("typed_config is required", 'add typed_config with "@type"');
@@ -46,10 +63,26 @@ function compileAccessLog(log: AccessLog, place: Place): AccessLogConfig | null 
     const sink = { kind: out ? ("stdout" as const) : ("stderr" as const) };
     return { sink, ...substitutionFormat(value, at.child("log_format")) };
   }
+  if (plugins !== null && isMessage(message, WasmAccessLogSchema)) {
+    const plugin = compileLoggerPlugin(message, plugins.listener, at);
+    if (plugin !== null) plugins.made.push(plugin);
+    return null;
+  }
   if (message !== null) {
     const hint = "use FileAccessLog, StdoutAccessLog or StderrAccessLog";
     at.problem(`the access logger ${message.$typeName} is not implemented by Granary`, hint);
   }
+  return null;
+}
+
+function compileLoggerPlugin(
+  message: WasmAccessLog,
+  listener: ListenerOfPlugin,
+  place: Place,
+): PluginConfig | null {
+  const at = place.child("config");
+  if (message.config !== undefined) return compilePlugin(message.config, listener, at);
+  at.problem("config is required", "add config with vm_config");
   return null;
 }
 

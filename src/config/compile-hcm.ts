@@ -50,7 +50,8 @@ export function compileHcm(
 ): HttpConnectionManagerConfig | null {
   const common = message.commonHttpProtocolOptions;
   const httpFilters = compileFilters(message.httpFilters, listener, place.child("http_filters"));
-  const accessLogs = compileAccessLogs(message.accessLog, place.child("access_log"));
+  const loggers = { listener, made: [] };
+  const accessLogs = compileAccessLogs(message.accessLog, place.child("access_log"), loggers);
   if (message.httpProtocolOptions?.allowAbsoluteUrl === false) {
     const at = place.child("http_protocol_options").child("allow_absolute_url");
     at.problem("allow_absolute_url: false is not implemented by Granary", "remove it");
@@ -82,6 +83,7 @@ export function compileHcm(
     defaultHost10: wireText(message.httpProtocolOptions?.defaultHostForHttp10 ?? ""),
     httpFilters,
     accessLogs,
+    accessLogPlugins: loggers.made,
     routes,
     normalizePath: message.normalizePath ?? false,
     mergeSlashes: message.mergeSlashes,

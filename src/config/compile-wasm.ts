@@ -69,7 +69,8 @@ export function compileWasm(
   return plugin === null ? null : { kind: "wasm", name, plugin };
 }
 
-function compilePlugin(
+/** The plugin of any extension; `place` is that of its PluginConfig. Null after a problem. */
+export function compilePlugin(
   message: PluginMessage,
   listener: ListenerOfPlugin,
   place: Place,

@@ -6,6 +6,7 @@ import { compileClusters } from "./compile-cluster.ts";
 import { ISOLATION_KEY, NO_ISOLATION, readIsolation } from "./compile-isolation.ts";
 import { compileAddress, compileListeners } from "./compile-listener.ts";
 import { propertyMessage } from "./compile-property.ts";
+import { compileServices } from "./compile-services.ts";
 import type { IsolationLayer } from "./isolation-types.ts";
 import type { CompileContext } from "./place.ts";
 import { Place } from "./place.ts";
@@ -28,11 +29,13 @@ export function compileBootstrap(
   const at = root.child("static_resources");
   const clusters = compileClusters(resources?.clusters ?? [], at.child("clusters"));
   const listeners = compileListeners(resources?.listeners ?? [], at.child("listeners"));
+  const services = compileServices(bootstrap, root);
   return {
     node: { id: node.id, cluster: node.cluster, property: propertyMessage(node) },
     admin: compileAdmin(bootstrap, root.child("admin")),
     listeners,
     clusters,
+    ...services,
     modules: [...modules.values()],
     bootstrapJson,
   };

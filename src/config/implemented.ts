@@ -25,7 +25,14 @@ const UP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const MATCH = "envoy.type.matcher.v3.";
 
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
-  "envoy.config.bootstrap.v3.Bootstrap": ["node", "static_resources", "admin"],
+  "envoy.config.bootstrap.v3.Bootstrap": [
+    "node",
+    "static_resources",
+    "admin",
+    "bootstrap_extensions",
+    "stats_sinks",
+    "stats_flush_interval",
+  ],
   "envoy.config.bootstrap.v3.Bootstrap.StaticResources": ["listeners", "clusters"],
   "envoy.config.bootstrap.v3.Admin": ["address", "access_log", "access_log_path"],
   [`${C}Node`]: ["*"],
@@ -59,6 +66,11 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "json_format_options",
   ],
   [`${C}JsonFormatOptions`]: ["sort_properties"],
+  [`${C}TypedExtensionConfig`]: ["name", "typed_config"],
+  "envoy.config.metrics.v3.StatsSink": ["name", "typed_config"],
+  "envoy.extensions.stat_sinks.wasm.v3.Wasm": ["config"],
+  [`${LOG}wasm.v3.WasmAccessLog`]: ["config"],
+  [`${WASM}WasmService`]: ["config", "singleton"],
   [`${C}BackoffStrategy`]: ["base_interval"],
   "envoy.config.accesslog.v3.AccessLog": ["name", "typed_config"],
   [`${LOG}file.v3.FileAccessLog`]: [

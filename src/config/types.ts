@@ -71,10 +71,21 @@ export interface GranaryConfig {
   readonly admin: AdminConfig | null;
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];
+  /** Plugins without filters: `bootstrap_extensions`. */
+  readonly services: readonly WasmServiceConfig[];
+  /** Plugins that get the stats, on one silo. */
+  readonly statSinks: readonly PluginConfig[];
+  readonly statsFlushMs: number;
   /** Wasm code by sha256 hex; the bytes are compiled once on main and shared with silos. */
   readonly modules: readonly ModuleConfig[];
   /** `/config_dump` source: the bootstrap as JSON text with proto field names. */
   readonly bootstrapJson: string;
+}
+
+export interface WasmServiceConfig {
+  readonly plugin: PluginConfig;
+  /** One VM on one silo; else one on every silo. */
+  readonly singleton: boolean;
 }
 
 export interface NodeConfig {
@@ -202,6 +213,8 @@ export interface HttpConnectionManagerConfig {
   readonly defaultHost10: string;
   readonly httpFilters: readonly HttpFilterConfig[];
   readonly accessLogs: readonly AccessLogConfig[];
+  /** Access loggers that are plugins. */
+  readonly accessLogPlugins: readonly PluginConfig[];
   readonly routes: RouteTableConfig;
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;

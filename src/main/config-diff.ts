@@ -51,9 +51,12 @@ function diffNamed<T extends { readonly name: string }>(
   };
 }
 
+/** What only a new process takes. */
+const FIXED_PARTS = ["node", "admin", "services", "statSinks", "statsFlushMs"] as const;
+
 function fixedParts(before: GranaryConfig, after: GranaryConfig): string[] {
   const refusals: string[] = [];
-  for (const part of ["node", "admin"] as const) {
+  for (const part of FIXED_PARTS) {
     if (isDeepStrictEqual(before[part], after[part])) continue;
     refusals.push(`${part}: cannot change while Granary runs; restart it`);
   }

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { checkModule } from "../abi/module-info.ts";
 import { LIMITS } from "../base/limits.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../config/load.ts";
-import type { GranaryConfig } from "../config/types.ts";
+import type { GranaryConfig, PluginConfig } from "../config/types.ts";
 import { pluginIdentity, wasmPlugins } from "../vm/plugin-identity.ts";
 import { servedImport } from "../vm/served.ts";
 import type { ServeOptions } from "./cli.ts";
@@ -67,7 +67,8 @@ export async function loadProgram(
     modules: config.modules.map((module) => ({ ...module, bytes: NO_BYTES })),
   };
   const trial = onlyNewPlugins(light, running?.config ?? null);
-  if (problems.length === 0 && trial.listeners.length > 0) {
+  const isTried = trial.listeners.length + trial.services.length + trial.statSinks.length > 0;
+  if (problems.length === 0 && isTried) {
     problems.push(...(await runCanary({ config: trial, modules }, pool)));
   }
   if (problems.length > 0) {
@@ -101,16 +102,22 @@ function readConfiguration(options: ServeOptions): LoadResult | string {
 /** What the canary has to start: listeners with the plugins that `running` does not have. */
 function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): GranaryConfig {
   const known = new Set(wasmPlugins(running?.listeners ?? []).map(pluginIdentity));
+  const isNew = (plugin: PluginConfig): boolean => !known.has(pluginIdentity(plugin));
   const listeners = config.listeners.flatMap((listener) => {
     const filterChains = listener.filterChains.flatMap((chain) => {
       const httpFilters = chain.http.httpFilters.filter(
-        (filter) => filter.kind === "wasm" && !known.has(pluginIdentity(filter.plugin)),
+        (filter) => filter.kind === "wasm" && isNew(filter.plugin),
       );
-      return httpFilters.length === 0 ? [] : [{ ...chain, http: { ...chain.http, httpFilters } }];
+      const accessLogPlugins = chain.http.accessLogPlugins.filter(isNew);
+      if (httpFilters.length + accessLogPlugins.length === 0) return [];
+      return [{ ...chain, http: { ...chain.http, httpFilters, accessLogPlugins } }];
     });
     return filterChains.length === 0 ? [] : [{ ...listener, filterChains }];
   });
-  return { ...config, clusters: [], bootstrapJson: "", listeners };
+  const isFirst = running === null;
+  const services = isFirst ? config.services : [];
+  const statSinks = isFirst ? config.statSinks : [];
+  return { ...config, clusters: [], bootstrapJson: "", listeners, services, statSinks };
 }
 
 async function runCanary(program: CanaryTask, pool: CpuPool): Promise<readonly string[]> {

@@ -23,7 +23,7 @@ import { RouteTable } from "./route-table.ts";
 import type { SiloServices } from "./services.ts";
 import { Stream } from "./stream.ts";
 import { addressText, type DownstreamInfo } from "./stream-info.ts";
-import { createWasmFilter } from "./wasm-filter.ts";
+import { createWasmFilter, endedStreamRoles } from "./wasm-filter.ts";
 
 export class HttpManager implements StreamFactory {
   readonly silo: SiloServices;
@@ -36,6 +36,7 @@ export class HttpManager implements StreamFactory {
   readonly accessLog: StreamLogger;
   readonly suppressEnvoyHeaders: boolean;
   readonly #plugins: readonly Plugin[];
+  readonly #loggers: readonly Plugin[];
   readonly #byClass: readonly Counter[];
   #streamCount = 0;
   #draining = false;
@@ -55,6 +56,7 @@ export class HttpManager implements StreamFactory {
     this.#plugins = filters
       .filter((filter): filter is WasmFilterConfig => filter.kind === "wasm")
       .map((filter) => silo.plugins.plugin(filter.plugin));
+    this.#loggers = this.hcm.accessLogPlugins.map((config) => silo.plugins.plugin(config));
     const { stats } = this;
     this.#byClass = [
       stats.downstream_rq_1xx,
@@ -90,6 +92,12 @@ export class HttpManager implements StreamFactory {
       const filter = createWasmFilter(plugin, stream);
       if (filter !== null) into.push(filter);
     }
+  }
+
+  /** Writes the access logs of a stream that has ended. */
+  logStream(stream: Stream): void {
+    this.accessLog.log(stream.info);
+    for (const plugin of this.#loggers) plugin.log(endedStreamRoles(stream));
   }
 
   countResponse(status: number): void {

@@ -13,6 +13,7 @@ import { DateHeader } from "../http/date-header.ts";
 import { calloutStats } from "../metrics/catalogue.ts";
 import { PluginMetrics } from "../metrics/plugin-metrics.ts";
 import { SiloRecorder } from "../metrics/recorder.ts";
+import { MetricSnapshots } from "../metrics/snapshot.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
 import { BodySlab } from "../shm/body-slab.ts";
 import { MetricWriter } from "../shm/metric-writer.ts";
@@ -39,11 +40,14 @@ import {
 } from "./messages.ts";
 import { RootProperties } from "./properties.ts";
 import type { SiloServices } from "./services.ts";
+import { StatsFeed } from "./stats-feed.ts";
 import { TimerWheel } from "./timer-wheel.ts";
-import { SiloVmEvents, systemTimers, wasmLog } from "./vm-roles.ts";
+import { dnsHost, SiloVmEvents, systemTimers, wasmLog } from "./vm-roles.ts";
 
 const HEARTBEAT_MS = 500;
 const STOP_POLL_MS = 20;
+/** Where plugins run of which there is one in the server. */
+const SINGLETON_SILO = 0;
 
 const boot = workerData as SiloBoot;
 const port = present(parentPort, "the silo's parent port");
@@ -82,6 +86,7 @@ function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
   const plugins = createPluginHost({
     config: boot.config,
     modules: new Map(boot.modules.map(({ key, module }) => [key, module])),
+    singletons: boot.index === SINGLETON_SILO ? "here" : "elsewhere",
     roles: {
       metrics: new PluginMetrics(writer, others),
       log: wasmLog,
@@ -89,6 +94,7 @@ function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
       vmEvents: new SiloVmEvents(metrics),
       callouts: new SiloCallouts({ clock, wheel, clusters, stats }),
       shared: new SharedState(boot.shared, clock),
+      dns: dnsHost(systemDns),
       rootProperties: new RootProperties(boot.config.node),
     },
   });
@@ -142,6 +148,7 @@ class Silo implements SiloControl {
       listener.accept({ fd: message.fd });
     });
     exposeOn(boot.controlPort, this);
+    if (boot.index === SINGLETON_SILO) this.#feedStatSinks();
     startHeartbeat();
     // A cluster whose names are not resolved yet would refuse the first requests.
     await this.#services.clusters.ready;
@@ -163,6 +170,18 @@ class Silo implements SiloControl {
       await listener.listen({ port, reusePort: boot.dispatch === "reusePort" });
     }
     return listener;
+  }
+
+  #feedStatSinks(): void {
+    const { statSinks, statsFlushMs } = boot.config;
+    const plugins = statSinks.map((config) => this.#services.plugins.plugin(config));
+    if (plugins.length === 0) return;
+    const feed = new StatsFeed(new MetricSnapshots(boot.metricRegions), plugins);
+    const again = (): void => {
+      feed.flush();
+      systemClock.after(statsFlushMs, again);
+    };
+    systemClock.after(statsFlushMs, again);
   }
 
   /** The listener was removed while the descriptor was on its way. */

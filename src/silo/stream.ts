@@ -392,7 +392,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     this.response.abort();
     this.#router.destroy();
     for (const filter of this.#filters) filter.onLog();
-    manager.accessLog.log(info);
+    manager.logStream(this);
     for (const filter of this.#filters) filter.onDestroy();
     manager.stats.downstream_rq_active.dec();
     manager.stats.downstream_rq_time.record(info.endMs - info.startMs);

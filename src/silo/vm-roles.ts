@@ -10,7 +10,8 @@ import {
   wasmRuntimeStats,
 } from "../metrics/catalogue.ts";
 import type { MetricScope } from "../metrics/types.ts";
-import type { LogHost, TimerHost, VmEventHost } from "../vm/roles.ts";
+import type { DnsResolver } from "../upstream/dns.ts";
+import type { DnsHost, LogHost, TimerHost, VmEventHost } from "../vm/roles.ts";
 import type { FailureKind } from "../vm/trap.ts";
 
 const log = new Logger("wasm");
@@ -20,6 +21,17 @@ export const wasmLog: LogHost = {
   log: (level, message) => log.log(LOG_LEVELS[level] ?? "critical", message),
   level: () => LOG_LEVELS.indexOf(logLevelOf("wasm")),
 };
+
+/** Look-ups of guests: Envoy's AUTO family, and the time to live of the records. */
+export function dnsHost(resolver: DnsResolver): DnsHost {
+  return {
+    resolve: (host, done) => {
+      resolver.resolve({ host, family: "auto", wantTtl: true }, ({ addresses, ttlMs }) =>
+        done({ addresses, ttlS: Math.max(0, Math.trunc(ttlMs / 1000)) }),
+      );
+    },
+  };
+}
 
 export function systemTimers(clock: Clock): TimerHost {
   return {

@@ -251,16 +251,24 @@ class StreamRole implements StreamHost {
   }
 }
 
-/** The filter of `plugin` for `stream`; null when the plugin is left out (failed open). */
-export function createWasmFilter(plugin: Plugin, stream: Stream): HttpFilter | null {
-  const filter = new WasmFilter(stream);
-  const roles: StreamRoles = {
+function rolesOf(filter: WasmFilter): StreamRoles {
+  return {
     headers: new HeaderRole(filter),
     buffers: new BufferRole(filter),
     stream: new StreamRole(filter),
-    properties: new StreamProperties(stream),
+    properties: new StreamProperties(filter.stream),
   };
-  const context = plugin.createStream(roles);
+}
+
+/** What an access logger may read of `stream`, which has ended. */
+export function endedStreamRoles(stream: Stream): StreamRoles {
+  return rolesOf(new WasmFilter(stream));
+}
+
+/** The filter of `plugin` for `stream`; null when the plugin is left out (failed open). */
+export function createWasmFilter(plugin: Plugin, stream: Stream): HttpFilter | null {
+  const filter = new WasmFilter(stream);
+  const context = plugin.createStream(rolesOf(filter));
   if (context === null) return null;
   filter.attach(context);
   return filter;

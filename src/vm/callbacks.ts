@@ -87,12 +87,7 @@ function leaveGuest(vm: Vm): void {
 }
 
 /** Calls a callback without a result; false when the VM failed. An absent one is fine. */
-export function notifyGuest(context: GuestContext, entry: GuestEntry, a: number): boolean {
-  return notifyGuestOf(context, entry, a, 0);
-}
-
-/** The same for callbacks with two more parameters. */
-function notifyGuestOf(context: GuestContext, entry: GuestEntry, a: number, b: number): boolean {
+export function notifyGuest(context: GuestContext, entry: GuestEntry, a: number, b = 0): boolean {
   const vm = context.root.vm;
   if (entry.fn === null) return true;
   if (enterGuest(context, entry, a, b) === TRAPPED) {
@@ -114,7 +109,7 @@ export function notifyCallout(
   result: CalloutResult,
 ): boolean {
   root.vm.call.callout = result;
-  const alive = notifyGuestOf(root, entry, id, result.count);
+  const alive = notifyGuest(root, entry, id, result.count);
   root.vm.call.callout = null;
   return alive;
 }

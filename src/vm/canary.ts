@@ -57,6 +57,8 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       reloaded: () => undefined,
       cutOff: () => undefined,
     },
+    // The guest is gone before an answer could come.
+    dns: { resolve: () => undefined },
     rootProperties,
   };
 }
@@ -72,6 +74,11 @@ export function canaryPlugins(
   modules: ReadonlyMap<string, WebAssembly.Module>,
 ): readonly string[] {
   const lines: string[] = [];
-  const problems = createPluginHost({ config, modules, roles: canaryRoles(config, lines) }).start();
+  const problems = createPluginHost({
+    config,
+    modules,
+    roles: canaryRoles(config, lines),
+    singletons: "here",
+  }).start();
   return problems.length === 0 ? [] : [...problems, ...lines];
 }

@@ -108,6 +108,11 @@ export class HttpStreamContext implements GuestContext, StreamContext {
     return this.config.allowOnHeadersStopIteration || this.root.vm.version === "0.2.100";
   }
 
+  /** A stream that ended before the plugin knew it: an access logger reads it. */
+  endForLog(): void {
+    this.#phase = "ended";
+  }
+
   onRequestHeaders(count: number, endStream: boolean): number {
     this.#create("open");
     const entry = this.root.vm.entries.proxy_on_request_headers;

@@ -32,6 +32,8 @@ export class CurrentCall {
   firstLookMs = -1;
   /** The budget that this call used up; 0 = it did not. */
   overBudgetMs = 0;
+  /** What buffer 8 holds; null = nothing. */
+  callData: Uint8Array | null = null;
   /** Whether buffer 7 is readable (ABI 4.5). */
   pluginConfigReadable = false;
   /** What the callout brought whose callback is running; null in other callbacks. */
@@ -59,6 +61,7 @@ export class CurrentCall {
     this.active = false;
     this.allocating = false;
     this.pluginConfigReadable = false;
+    this.callData = null;
     this.direction = DIRECTION.none;
     this.context = null;
     this.root = null;

@@ -2,11 +2,11 @@
  * The plugins of one thread: which VM and root each has, what streams get of them. The silo's door
  * to this folder. Thread: a silo's.
  */
-import type { GranaryConfig, PluginConfig } from "../config/types.ts";
+import type { PluginConfig } from "../config/types.ts";
 import { HttpStreamContext } from "./contexts.ts";
 import type { VmEngine } from "./engine.ts";
 import { FailedStreamContext } from "./failed-stream.ts";
-import { pluginIdentity, vmSlotKey, wasmPlugins } from "./plugin-identity.ts";
+import { pluginIdentity, serverPlugins, vmSlotKey, wasmPlugins } from "./plugin-identity.ts";
 import type { VmReport } from "./report.ts";
 import type { StreamRoles, ThreadRoles } from "./roles.ts";
 import { RootSlot } from "./slots.ts";
@@ -35,6 +35,14 @@ class HostedPlugin implements Plugin {
     return this.config.failurePolicy === "open" ? null : new FailedStreamContext(roles);
   }
 
+  log(roles: StreamRoles): void {
+    this.#slot.acquire()?.logStream(roles);
+  }
+
+  statsUpdate(stats: Uint8Array): void {
+    this.#slot.acquire()?.statsUpdate(stats);
+  }
+
   /** Starts it; returns why it cannot, or null. */
   start(): string | null {
     return this.#slot.acquire() === null ? this.#slot.problem : null;
@@ -46,8 +54,12 @@ interface HostOptions {
   readonly engine: VmEngine;
 }
 
+type Program = Omit<Parameters<CreatePluginHost>[0], "roles">;
+
 class ThreadPluginHost implements PluginHost {
   readonly #options: HostOptions;
+  /** Plugins of the server: they run until it ends. */
+  readonly #fixed: readonly PluginConfig[];
   /** What `start` starts. */
   #first: readonly PluginConfig[];
   readonly #vms = new Map<string, VmSlot>();
@@ -55,9 +67,10 @@ class ThreadPluginHost implements PluginHost {
   readonly #plugins = new Map<PluginConfig, HostedPlugin>();
   #modules: PluginModules;
 
-  constructor(options: HostOptions, config: GranaryConfig, modules: PluginModules) {
+  constructor(options: HostOptions, { config, modules, singletons }: Program) {
     this.#options = options;
-    this.#first = wasmPlugins(config.listeners);
+    this.#fixed = serverPlugins(config, singletons);
+    this.#first = [...wasmPlugins(config.listeners), ...this.#fixed];
     this.#modules = modules;
   }
 
@@ -84,7 +97,8 @@ class ThreadPluginHost implements PluginHost {
     return this.#start(plugins.filter((config) => !this.#roots.has(pluginIdentity(config))));
   }
 
-  retain(plugins: readonly PluginConfig[]): void {
+  retain(listenerPlugins: readonly PluginConfig[]): void {
+    const plugins = [...listenerPlugins, ...this.#fixed];
     const kept = new Set(plugins);
     const keptRoots = new Set(plugins.map(pluginIdentity));
     const keptCode = new Set(plugins.map((config) => config.vm.codeKey));
@@ -152,5 +166,5 @@ class ThreadPluginHost implements PluginHost {
 }
 
 /** The plugin host of a thread, over the engine built into Node. */
-export const createPluginHost: CreatePluginHost = ({ config, modules, roles }) =>
-  new ThreadPluginHost({ roles, engine: v8Engine }, config, modules);
+export const createPluginHost: CreatePluginHost = ({ roles, ...program }) =>
+  new ThreadPluginHost({ roles, engine: v8Engine }, program);

@@ -1,7 +1,7 @@
 /**
  * When two plugin configurations are the same plugin, and when they share a VM. Source: ABI 5.1.
  */
-import type { ListenerConfig, PluginConfig } from "../config/types.ts";
+import type { GranaryConfig, ListenerConfig, PluginConfig } from "../config/types.ts";
 
 /** Plugins share a VM when these are equal: beside the VM key, what the guest may see and do. */
 export function vmSlotKey(plugin: PluginConfig): string {
@@ -15,10 +15,27 @@ export function pluginIdentity(plugin: PluginConfig): string {
   return `${vmSlotKey(plugin)} ${plugin.pluginKey} ${JSON.stringify(plugin.isolation)}`;
 }
 
-/** The plugins of every wasm filter of these listeners, in their order. */
+/** The plugins of these listeners, in their order: filters, then access loggers. */
 export function wasmPlugins(listeners: readonly ListenerConfig[]): PluginConfig[] {
   return listeners
     .flatMap(({ filterChains }) => filterChains)
-    .flatMap(({ http }) => http.httpFilters)
-    .flatMap((filter) => (filter.kind === "wasm" ? [filter.plugin] : []));
+    .flatMap(({ http }) => [
+      ...http.httpFilters.flatMap((filter) => (filter.kind === "wasm" ? [filter.plugin] : [])),
+      ...http.accessLogPlugins,
+    ]);
 }
+
+/**
+ * The plugins that belong to the server and not to a listener.
+ * @param singletons whether those that run on one silo only are meant to run here.
+ */
+export function serverPlugins(
+  config: Pick<GranaryConfig, "services" | "statSinks">,
+  singletons: Singletons,
+): PluginConfig[] {
+  const isHere = singletons === "here";
+  const services = config.services.filter(({ singleton }) => isHere || !singleton);
+  return [...services.map(({ plugin }) => plugin), ...(isHere ? config.statSinks : [])];
+}
+
+export type Singletons = "here" | "elsewhere";

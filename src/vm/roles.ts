@@ -136,6 +136,18 @@ export interface CalloutHost {
   refused(): void;
 }
 
+/** `addresses`: empty when the name has none, null when the look-up failed. */
+export interface DnsReply {
+  readonly addresses: readonly string[] | null;
+  readonly ttlS: number;
+}
+
+/** Names that plugins look up. */
+export interface DnsHost {
+  /** Calls `done` once, never from inside `resolve`. */
+  resolve(name: string, done: (reply: DnsReply) => void): void;
+}
+
 /** Timers of root contexts. */
 export interface TimerHost {
   /** Calls `run` once after `delayMs`; returns the cancel function. */
@@ -177,6 +189,7 @@ export interface ThreadRoles {
   readonly metrics: MetricHost;
   readonly log: LogHost;
   readonly timers: TimerHost;
+  readonly dns: DnsHost;
   readonly callouts: CalloutHost;
   readonly shared: SharedStateHost;
   readonly vmEvents: VmEventHost;

@@ -5,9 +5,10 @@
 import type { ContextId } from "../base/ids.ts";
 import type { PluginConfig } from "../config/types.ts";
 import { CallCost } from "./call-cost.ts";
-import { askGuest, notifyGuest } from "./callbacks.ts";
-import type { GuestContext } from "./contexts.ts";
+import { askGuest, type GuestEntry, notifyGuest } from "./callbacks.ts";
+import { type GuestContext, HttpStreamContext } from "./contexts.ts";
 import { logPrefix } from "./guest-log.ts";
+import type { StreamRoles } from "./roles.ts";
 import type { Vm } from "./vm.ts";
 
 /** `draining`: proxy_on_done said "not yet", proxy_done is awaited. */
@@ -158,6 +159,33 @@ export class RootContext implements GuestContext {
     const whenDeleted = this.#whenDeleted;
     this.#whenDeleted = null;
     whenDeleted?.();
+  }
+
+  /** proxy_on_log of an access logger: on the root's id, with a stream that has ended to read. */
+  logStream(roles: StreamRoles): void {
+    const stream = new HttpStreamContext(this, this.config, roles);
+    stream.endForLog();
+    notifyGuest({ id: this.id, root: this, stream }, this.vm.entries.proxy_on_log, 0);
+    this.streamEnded();
+  }
+
+  /** envoy_on_stats_update of a stats sink. */
+  statsUpdate(stats: Uint8Array): void {
+    this.#notifyWithData(this.vm.entries.envoy_on_stats_update, stats, [stats.byteLength, 0]);
+  }
+
+  /** envoy_on_resolve_dns. */
+  dnsResolved(token: number, answer: Uint8Array): void {
+    this.#notifyWithData(this.vm.entries.envoy_on_resolve_dns, answer, [token, answer.byteLength]);
+  }
+
+  /** A callback with `data` in buffer 8. */
+  #notifyWithData(entry: GuestEntry, data: Uint8Array, wire: readonly [number, number]): void {
+    const { vm } = this;
+    if (!vm.running || this.#phase === "deleted") return;
+    vm.call.callData = data;
+    notifyGuest(this, entry, wire[0], wire[1]);
+    vm.call.callData = null;
   }
 
   #becomeIdle(): void {

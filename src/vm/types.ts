@@ -4,6 +4,7 @@
  * rules of ABI 2.5; deferred actions (ABI 2.1) have run when a callback method returns.
  */
 import type { GranaryConfig, PluginConfig } from "../config/types.ts";
+import type { Singletons } from "./plugin-identity.ts";
 import type { VmReport } from "./report.ts";
 import type { StreamRoles, ThreadRoles } from "./roles.ts";
 
@@ -45,10 +46,14 @@ export interface Plugin {
    * (`roles.stream.failStream()`, status stopAllAndWatermark) at its first request callback.
    */
   createStream(roles: StreamRoles): StreamContext | null;
+  /** An access logger: proxy_on_log on the root, with a finished stream to read. */
+  log(roles: StreamRoles): void;
+  /** A stats sink: envoy_on_stats_update with `stats` (ABI 2.10) in buffer 8. */
+  statsUpdate(stats: Uint8Array): void;
 }
 
 export interface PluginHost {
-  /** Starts VMs and root contexts of every wasm filter of `config` (ABI 5.2 step 3). Returns one
+  /** Starts VMs and root contexts of every plugin of `config` (ABI 5.2 step 3). Returns one
    * message per plugin that failed to start; the plugin then acts by its policy. */
   start(): readonly string[];
   plugin(config: PluginConfig): Plugin;
@@ -59,7 +64,7 @@ export interface PluginHost {
   stage(plugins: readonly PluginConfig[], modules: PluginModules): readonly string[];
   /**
    * From now on streams are made for `plugins` only: roots of other plugins end after their last
-   * stream, VMs after their last root.
+   * stream, VMs after their last root. Plugins of the server stay.
    */
   retain(plugins: readonly PluginConfig[]): void;
   /** proxy_on_done / delete on roots; after `graceMs` at most everything is dropped. */
@@ -76,4 +81,6 @@ export type CreatePluginHost = (options: {
   readonly config: GranaryConfig;
   readonly modules: PluginModules;
   readonly roles: ThreadRoles;
+  /** Whether plugins that run once in the server run on this thread. */
+  readonly singletons: Singletons;
 }) => PluginHost;

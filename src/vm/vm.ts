@@ -15,6 +15,7 @@ import { ContextTable } from "./contexts.ts";
 import { CurrentCall, DIRECTION } from "./current-call.ts";
 import { DeclaredProperties } from "./declared-properties.ts";
 import { DeferredActions } from "./deferred-actions.ts";
+import { DnsQueries } from "./dns-queries.ts";
 import type { EngineInstance, VmEngine } from "./engine.ts";
 import { ALLOCATOR_EXPORTS, GuestAllocator } from "./guest-allocator.ts";
 import { GuestLog } from "./guest-log.ts";
@@ -48,6 +49,7 @@ export class Vm implements HostcallEnv {
   readonly actions = new DeferredActions();
   readonly callouts = new CalloutTable(this);
   readonly declared = new DeclaredProperties();
+  readonly dns = new DnsQueries(this);
   readonly log: GuestLog;
   readonly results: GuestResults;
   version: AbiVersion = "0.2.1";

@@ -5,6 +5,7 @@ import { privateSharedState } from "../../src/shm/shared-state.ts";
 import type { StateDeclaration } from "../../src/vm/declared-properties.ts";
 import type {
   BufferHost,
+  DnsReply,
   HttpCallEvents,
   HttpCallRequest,
   LocalReply,
@@ -142,6 +143,13 @@ export class FakeThread implements ThreadRoles {
   };
   readonly clock = new ManualClock();
   readonly shared = privateSharedState(this.clock, SHARED_BYTES);
+  /** Names that guests asked for, and what answers them. */
+  readonly lookUps: { readonly name: string; readonly answer: (reply: DnsReply) => void }[] = [];
+  readonly dns = {
+    resolve: (name: string, answer: (reply: DnsReply) => void): void => {
+      this.lookUps.push({ name, answer });
+    },
+  };
   readonly rootProperties = {
     property: (path: readonly string[]) => this.rootValues[path.join(".")],
   };

@@ -39,7 +39,9 @@ export function configWith(plugins: readonly PluginConfig[]): GranaryConfig {
   const httpFilters = plugins.map((plugin) => ({ kind: "wasm", name: plugin.name, plugin }));
   const node = { id: "n", cluster: "c", property: { kind: "message", encoded: new Uint8Array() } };
   // Only what a plugin host reads; the rest of a configuration is none of its business.
-  const config: unknown = { node, listeners: [{ filterChains: [{ http: { httpFilters } }] }] };
+  const http = { httpFilters, accessLogPlugins: [] };
+  const listeners = [{ filterChains: [{ http }] }];
+  const config: unknown = { node, services: [], statSinks: [], listeners };
   return config as GranaryConfig;
 }
 
@@ -60,7 +62,12 @@ export function startPlugin(
   const config = pluginConfig(overrides);
   const thread = new FakeThread();
   const modules = new Map([[CODE_SHA, guestModule(source)]]);
-  const host = createPluginHost({ config: configWith([config]), modules, roles: thread });
+  const host = createPluginHost({
+    config: configWith([config]),
+    modules,
+    roles: thread,
+    singletons: "here",
+  });
   const problems = host.start();
   const plugin = host.plugin(config);
   const open = () => {

@@ -12,6 +12,7 @@ import { bufferHostcalls } from "./buffers.ts";
 import { calloutHostcalls } from "./callouts.ts";
 import { configHostcalls } from "./config.ts";
 import { contextHostcalls } from "./context.ts";
+import { dnsHostcalls } from "./dns.ts";
 import type { HostcallEnv } from "./env.ts";
 import { foreignHostcalls } from "./foreign.ts";
 import { headerHostcalls } from "./headers.ts";
@@ -37,6 +38,7 @@ const BODIES = {
   metrics: metricHostcalls,
   context: contextHostcalls,
   foreign: foreignHostcalls,
+  dns: dnsHostcalls,
   callout: calloutHostcalls,
   sharedData: sharedDataHostcalls,
 } as const satisfies Bodies;

@@ -25,6 +25,7 @@ function fixedBytes(env: HostcallEnv, type: number): Uint8Array | null {
   if (type === BUFFER_TYPE.vmConfiguration) return env.config.configuration;
   const { call } = env;
   if (call.callout !== null && type <= BUFFER_TYPE.grpcMessage) return call.callout.buffer(type);
+  if (type === BUFFER_TYPE.callData) return call.callData;
   if (type !== BUFFER_TYPE.pluginConfiguration || !call.pluginConfigReadable) return null;
   return call.root === null ? null : call.root.config.configuration;
 }

@@ -7,6 +7,7 @@ import type { ContextTable } from "../contexts.ts";
 import type { CurrentCall } from "../current-call.ts";
 import type { DeclaredProperties } from "../declared-properties.ts";
 import type { DeferredActions } from "../deferred-actions.ts";
+import type { DnsQueries } from "../dns-queries.ts";
 import type { GuestLog } from "../guest-log.ts";
 import type { GuestResults } from "../guest-results.ts";
 import type { ThreadRoles } from "../roles.ts";
@@ -19,6 +20,7 @@ export interface HostcallEnv {
   readonly callouts: CalloutTable;
   readonly results: GuestResults;
   readonly declared: DeclaredProperties;
+  readonly dns: DnsQueries;
   readonly log: GuestLog;
   readonly roles: ThreadRoles;
   readonly config: VmConfig;

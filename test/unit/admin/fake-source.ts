@@ -81,6 +81,9 @@ export const CONFIG: GranaryConfig = {
   admin: null,
   listeners: [],
   clusters: [CLUSTER, { ...CLUSTER, name: "other", altStatName: "seen_as" }],
+  services: [],
+  statSinks: [],
+  statsFlushMs: 5_000,
   modules: [],
   bootstrapJson: JSON.stringify(BOOTSTRAP),
 };

@@ -30,7 +30,12 @@ function start(callbacks: Readonly<Record<string, string>>, isolation: Partial<I
   const bytes = rewritten(compileWat(guestText({ callbacks })));
   const modules = new Map([[CODE_SHA, new WebAssembly.Module(bytes)]]);
   const roles = { ...thread, log: thread.log, metrics: thread.metrics, timers: stepping };
-  const host = createPluginHost({ config: configWith([config]), modules, roles });
+  const host = createPluginHost({
+    config: configWith([config]),
+    modules,
+    roles,
+    singletons: "here",
+  });
   const problems = host.start();
   return { thread, problems, plugin: host.plugin(config) };
 }

@@ -13,6 +13,7 @@ function hostOf(source: GuestSource, plugins: readonly PluginConfig[]) {
     config: configWith(plugins),
     modules: new Map([[CODE_SHA, guestModule(source)]]),
     roles: thread,
+    singletons: "here",
   });
   return { host, thread, problems: host.start() };
 }
@@ -104,7 +105,12 @@ describe("plugin host", () => {
 
   it("stops without a grace period when there is nothing to wait for", () => {
     const thread = new FakeThread();
-    const host = createPluginHost({ config: configWith([]), modules: new Map(), roles: thread });
+    const host = createPluginHost({
+      config: configWith([]),
+      modules: new Map(),
+      roles: thread,
+      singletons: "here",
+    });
     assert.deepEqual(host.start(), []);
     host.stop(1000);
     assert.equal(thread.timers.pendingCount, 0);

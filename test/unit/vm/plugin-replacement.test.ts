@@ -27,7 +27,12 @@ function guest(done = 1): GuestSource {
 function hostOf(plugins: readonly PluginConfig[], source = guest()) {
   const thread = new FakeThread();
   const modules = new Map([[CODE_SHA, guestModule(source)]]);
-  const host = createPluginHost({ config: configWith(plugins), modules, roles: thread });
+  const host = createPluginHost({
+    config: configWith(plugins),
+    modules,
+    roles: thread,
+    singletons: "here",
+  });
   assert.deepEqual(host.start(), []);
   const lines = (): string[] => thread.lines.splice(0).map((line) => line.split(": ").pop() ?? "");
   const turn = (): void => thread.timers.advance(0);

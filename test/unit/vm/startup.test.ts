@@ -15,7 +15,12 @@ function startText(text: string) {
   const thread = new FakeThread();
   const module = new WebAssembly.Module(compileWat(text));
   const config = configWith([pluginConfig()]);
-  const host = createPluginHost({ config, modules: new Map([[CODE_SHA, module]]), roles: thread });
+  const host = createPluginHost({
+    config,
+    modules: new Map([[CODE_SHA, module]]),
+    roles: thread,
+    singletons: "here",
+  });
   return { problems: host.start(), thread };
 }
 
@@ -48,6 +53,7 @@ describe("start-up of a module", () => {
       config: configWith([pluginConfig()]),
       modules: new Map(),
       roles: new FakeThread(),
+      singletons: "here",
     });
     assert.deepEqual(host.start(), ['plugin "plugin": its module is not loaded']);
   });
