@@ -38,6 +38,7 @@ describe("defaults", () => {
       accept10: false,
       defaultHost10: "",
       accessLogs: [],
+      accessLogPlugins: [],
       normalizePath: false,
       mergeSlashes: false,
       escapedSlashes: "keep",
