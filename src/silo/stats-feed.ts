@@ -2,10 +2,9 @@
  * Gives the stats of the whole server to the plugins that are stats sinks, as Envoy does
  * (ABI 2.10): a block of counters, then one of gauges. Only stats that were ever written are in it.
  *
- *     +------------+------------------------+-------+  per stat:
- *     | block_size | 1 counters, 2 gauges   | count |  name length, name, zeros up to a multiple
- *     +------------+------------------------+-------+  of 8 from the start of the buffer, u64 value,
- *       u32 each                                       and for counters u64 growth since the last
+ *     block_size | 1 counters, 2 gauges | count     u32 each
+ *     per stat: name length (u32), name, zeros up to a multiple of 8 from the start of the buffer,
+ *     value (u64), and for counters their growth since the last flush (u64)
  * Thread: the silo of singletons, off the hot way.
  */
 import type { MetricSnapshot, ScalarSample } from "../metrics/snapshot.ts";

@@ -211,7 +211,7 @@ const ROWS: readonly Row[] = [
   [
     "an access logger",
     {
-      hcm: `access_log:\n- name: l\n  typed_config: {"@type": ${LOGGERS}wasm.v3.WasmAccessLog} # <<`,
+      hcm: `access_log:\n- name: l\n  typed_config: {"@type": type.googleapis.com/envoy.extensions.wasm.v3.PluginConfig} # <<`,
     },
     "typed_config",
     "StdoutAccessLog",
