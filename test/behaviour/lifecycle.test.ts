@@ -20,6 +20,10 @@ const GET = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
 const LOOPS = `(if (i32.gt_u (local.get $a) (i32.const 14)) (then (loop $again (br $again))))
   (i32.const 0)`;
 
+/** With a CPU budget the loop would trap: only the watchdog is left. */
+const UNMETERED =
+  "metadata: {filter_metadata: {granary.wasm: {cpu_budget: 0s, start_cpu_budget: 0s}}}";
+
 /** Without the addon main cannot hand connections to chosen silos. */
 const NO_ADDON = loadNative().kind === "loaded" ? false : "needs the native addon";
 
@@ -45,7 +49,8 @@ after(async () => {
 });
 
 function start(concurrency: number, filters: readonly string[] = []): Promise<ProxyProcess> {
-  const yaml = bootstrap([listener({ filters })], [cluster("upstream", upstream.port)]);
+  const parts = { filters, listener: UNMETERED };
+  const yaml = bootstrap([listener(parts)], [cluster("upstream", upstream.port)]);
   return startProxy({ yaml, concurrency });
 }
 

@@ -37,6 +37,8 @@ export interface ListenerSpec {
   readonly plugins: readonly PluginSpec[];
   /** Bytes that filters may hold. */
   readonly bufferBytes?: number;
+  /** Limits of the plugins. */
+  readonly limits?: object;
 }
 
 function stringValue(value: string): object {
@@ -84,6 +86,9 @@ function listener(spec: ListenerSpec): object {
     ...(spec.bufferBytes === undefined
       ? {}
       : { per_connection_buffer_limit_bytes: spec.bufferBytes }),
+    ...(spec.limits === undefined
+      ? {}
+      : { metadata: { filter_metadata: { "granary.wasm": spec.limits } } }),
     filter_chains: [{ filters: [{ name, typed_config: manager }] }],
   };
 }
