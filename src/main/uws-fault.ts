@@ -10,6 +10,10 @@ export function uwsFault(listener: ListenerConfig): string | null {
     return "uWS cannot choose between filter chains";
   }
   if (listener.listenerFilters.proxyProtocol !== null) return "uWS would believe any PROXY header";
+  // It tells of a request when its head is complete.
+  if ((chain?.http.requestHeadersTimeoutMs ?? 0) > 0) {
+    return "uWS cannot keep request_headers_timeout";
+  }
   const tls = chain?.tls ?? null;
   if (tls === null) return null;
   if (tls.certificates.length !== 1) return "uWS serves one certificate per listener only";

@@ -5,8 +5,11 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { bootstrap, cluster, listener } from "../harness/config.ts";
 import { FakeUpstream, plainResponse } from "../harness/fake-upstream.ts";
-import { type ProxyProcess, startProxy } from "../harness/proxy.ts";
+import { type ProxyProcess, startProxy, TEST_TRANSPORT } from "../harness/proxy.ts";
 import { exchange, RawClient } from "../harness/raw-client.ts";
+
+const ON_UWS = TEST_TRANSPORT === "uws";
+const HEADERS_TIMEOUT = "request_headers_timeout: 0.1s";
 
 let upstream: FakeUpstream;
 let second: FakeUpstream;
@@ -33,7 +36,7 @@ before(async () => {
     {match: {prefix: /}, route: {cluster: upstream}}]`;
   const yaml = bootstrap(
     [
-      listener({ name: "headers", routes, hcm: "request_headers_timeout: 0.1s" }),
+      ...(ON_UWS ? [] : [listener({ name: "headers", routes, hcm: HEADERS_TIMEOUT })]),
       listener({ name: "request", routes, hcm: "request_timeout: 0.1s" }),
       listener({ name: "stream", routes, hcm: "stream_idle_timeout: 0.1s" }),
       listener({

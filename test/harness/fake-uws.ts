@@ -14,6 +14,7 @@ export class FakeUwsHandle implements UwsResponseHandle {
   ended = false;
   closed = false;
   paused = false;
+  resumes = 0;
   #offset = 0;
   #abort: () => void = () => {};
   #data: (chunk: ArrayBuffer, isLast: boolean) => void = () => {};
@@ -32,7 +33,7 @@ export class FakeUwsHandle implements UwsResponseHandle {
   }
 
   writeStatus(status: UwsText): this {
-    this.#live().head.push(textOf(status));
+    this.#live().head.push(...textOf(status).split("\r\n"));
     return this;
   }
   writeHeader(name: UwsText, value: UwsText): this {
@@ -84,6 +85,7 @@ export class FakeUwsHandle implements UwsResponseHandle {
   }
   resume(): void {
     this.#live().paused = false;
+    this.resumes++;
   }
   cork(run: () => void): this {
     this.#live();

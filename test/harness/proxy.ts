@@ -13,6 +13,9 @@ export const BUILD_ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", ".
 
 const ADMIN = "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n";
 
+/** Transport of every proxy that does not choose one itself; "" leaves it to Granary. */
+export const TEST_TRANSPORT = process.env["GRANARY_TEST_TRANSPORT"] ?? "";
+
 export interface ProxyOptions {
   readonly yaml: string;
   readonly concurrency?: number;
@@ -161,6 +164,9 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyProcess> {
   writeFileSync(config, ADMIN + options.yaml);
   const args = ["-c", config, "--admin-address-path", adminFile];
   args.push("--concurrency", String(options.concurrency ?? 1), ...(options.args ?? []));
+  if (TEST_TRANSPORT !== "" && !args.includes("--transport")) {
+    args.push("--transport", TEST_TRANSPORT);
+  }
   const child = spawn(
     process.execPath,
     [join(BUILD_ROOT, "test/harness/granary-cli.js"), ...args],

@@ -15,9 +15,19 @@ export class UwsBody {
   pendingBytes = 0;
   /** uWS counted the announced bytes and completed the response: its handle is dead. */
   complete = false;
+  /** The client did not take everything at once. */
+  wasBlocked = false;
   #queue: BodyChunk[] = [];
   /** Bytes of the first chunk in the queue that uWS has. */
   #sent = 0;
+
+  /** Makes ready for the next response. */
+  reset(): void {
+    this.totalBytes = -1;
+    this.complete = false;
+    this.wasBlocked = false;
+    this.discard();
+  }
 
   /** Call inside `cork`, after the head. Retains the chunk where it has to wait. */
   push(handle: UwsResponseHandle, chunk: BodyChunk): void {
@@ -49,7 +59,7 @@ export class UwsBody {
 
   /** Gives back what waits. */
   discard(): void {
-    for (const chunk of this.#queue.splice(0)) chunk.release();
+    if (this.#queue.length > 0) for (const chunk of this.#queue.splice(0)) chunk.release();
     this.pendingBytes = 0;
     this.blocked = false;
   }
@@ -66,6 +76,7 @@ export class UwsBody {
     if (this.totalBytes < 0) {
       // Chunks are taken whole; what the kernel refuses waits inside uWS.
       this.blocked = !handle.write(bytes);
+      if (this.blocked) this.wasBlocked = true;
       return bytes.byteLength;
     }
     const before = handle.getWriteOffset();
@@ -73,6 +84,7 @@ export class UwsBody {
     this.complete = complete;
     if (all || complete) return bytes.byteLength;
     this.blocked = true;
+    this.wasBlocked = true;
     return handle.getWriteOffset() - before;
   }
 

@@ -1,8 +1,7 @@
 /**
- * One request and its response on uWS. uWS's response object is dead after abort and after the end;
- * the handle is given up at that moment, so nothing can touch it. Thread: one silo.
- * uWS wants functions per request, which are made here once and never per chunk.
- * @hot per-request, per-chunk
+ * One request and its response on uWS; each connection reuses one. uWS's response object is dead
+ * after abort and after the end; the handle is given up at that moment, so nothing can touch it.
+ * Thread: one silo. @hot per-request, per-chunk
  */
 import { assert } from "../../base/assert.ts";
 import { Logger } from "../../base/log.ts";
@@ -10,9 +9,10 @@ import { contentLengthOf } from "../../http/h1/serialise.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import { BodyChunk } from "../../shm/body-chunk.ts";
 import type { HttpManager } from "../http-manager.ts";
+import { Timeout, type TimeoutOwner } from "../timer-wheel.ts";
 import type { RequestDecoder, ResponseEncoder } from "./types.ts";
 import { UwsBody } from "./uws-body.ts";
-import { UwsHead } from "./uws-head.ts";
+import { CLOSE_LINE, uwsHead, wireText } from "./uws-head.ts";
 import type { UwsResponseHandle } from "./uws-library.ts";
 
 const log = new Logger("http");
@@ -20,33 +20,54 @@ const log = new Logger("http");
 const NONE = 0;
 const LENGTH = 1;
 const CHUNKED = 2;
+/** Larger bodies are given in parts, for uWS copies and keeps what the client does not take. */
+const ONE_PIECE_BYTES_MAX = 16_384;
 
-/** Told once, when uWS's object is dead. */
+/** What carries the exchange. */
 export interface ExchangeOwner {
-  exchangeEnded(exchange: UwsExchange): void;
+  /** Makes the streams that begin now. */
+  readonly manager: HttpManager;
+  /** Nobody knows the connection, so that only uWS can close it. */
+  readonly isUnknown: boolean;
+  /** A call follows that may complete the response. */
+  responseEnding(): void;
+  /** uWS completed the response and forgot its handlers. What was written may still be corked. */
+  responseEnded(): void;
+  /**
+   * Follows `responseEnded`. `close`: nothing may come after it on this connection; `linger`: the
+   * client still sends, or has not taken all.
+   */
+  responseDone(close: boolean, linger: boolean): void;
 }
 
-export class UwsExchange implements ResponseEncoder {
+export class UwsExchange implements ResponseEncoder, TimeoutOwner {
   headRequest = false;
+  /** May the connection serve another request after this response? */
+  keepAlive = true;
+  /** The client does not ask for the end of the connection. */
+  clientKeeps = true;
+  /** uWS closes the connection itself: it saw the client's wish. */
+  uwsCloses = false;
   /**
    * The request was refused: its end is unknown, so the connection must end with the response. uWS
    * closes by itself only where it gets the response in one piece, so the body is collected.
    */
   refused = false;
-  readonly #manager: HttpManager;
-  readonly #owner: ExchangeOwner;
+  #owner: ExchangeOwner;
   /** Null once uWS's object is dead. */
-  #handle: UwsResponseHandle | null;
+  #handle: UwsResponseHandle | null = null;
   #stream: RequestDecoder | null = null;
   #requestOpen = false;
   #pauses = 0;
-  readonly #head = new UwsHead();
+  #head = "";
   readonly #body = new UwsBody();
+  readonly #held = new Timeout(this, 0);
   #headHeld = false;
   #framing = NONE;
   #left = 0;
   #close = false;
   #ending = false;
+  #complete = false;
   #high = false;
   #collected: Uint8Array[] = [];
   /** The chunk that the corked write is about; null: the head or the end alone. */
@@ -59,43 +80,72 @@ export class UwsExchange implements ResponseEncoder {
     if (canBegin || (this.#framing === LENGTH && this.#left > 0)) handle.cork(this.#corked);
   };
   readonly #corked = (): void => this.#write();
+  readonly #onWritable = (): boolean => this.#writable();
 
-  constructor(handle: UwsResponseHandle, manager: HttpManager, owner: ExchangeOwner) {
-    this.#handle = handle;
-    this.#manager = manager;
+  constructor(owner: ExchangeOwner) {
     this.#owner = owner;
-    handle.onAborted(() => this.#aborted());
+  }
+
+  /** Begins with uWS's response object for a request. Its abort must be told by `aborted`. */
+  start(handle: UwsResponseHandle): void {
+    assert(this.#handle === null, "a uWS connection has one exchange at a time");
+    this.#handle = handle;
+    this.#stream = null;
+    this.headRequest = false;
+    this.keepAlive = true;
+    this.clientKeeps = true;
+    this.uwsCloses = false;
+    this.refused = false;
+    this.#requestOpen = false;
+    this.#pauses = 0;
+    this.#headHeld = false;
+    this.#left = 0;
+    this.#ending = false;
+    this.#complete = false;
+    this.#high = false;
+    this.#body.reset();
+  }
+
+  /** The connection became known. */
+  moveTo(owner: ExchangeOwner): void {
+    this.#owner = owner;
+  }
+
+  /** Hears the request's data itself, for no connection does. */
+  listen(): void {
+    this.#handle?.onData((bytes, isLast) => this.data(bytes, isLast));
   }
 
   get alive(): boolean {
     return this.#handle !== null;
   }
 
-  /** Connects the stream; with `body`, request data follows. Call inside uWS's handler. */
+  /** The stream holds the request back: uWS neither reads nor sees the client go. */
+  get paused(): boolean {
+    return this.#pauses > 0;
+  }
+
+  /** Connects the stream; with `body`, request data follows. */
   open(stream: RequestDecoder, body: boolean): void {
-    assert(this.#stream === null, "a uWS exchange has one stream");
     this.#stream = stream;
     this.#requestOpen = body;
-    if (body) this.#handle?.onData((bytes, isLast) => this.#data(bytes, isLast));
   }
 
-  /** Ends the connection at once, whatever is under way. */
-  destroy(): void {
+  /** uWS's object died without our doing. */
+  aborted(): void {
     if (this.#handle === null) return;
-    this.#kill();
+    this.#giveUp();
     this.#stream?.onDownstreamReset("DC", "downstream_remote_disconnect");
   }
 
-  #aborted(): void {
-    if (this.#handle === null) return;
-    this.#manager.stats.downstream_cx_destroy_remote_active_rq.inc();
-    this.#release();
-    this.#stream?.onDownstreamReset("DC", "downstream_remote_disconnect");
-  }
-
-  #data(bytes: ArrayBuffer, isLast: boolean): void {
+  /** A part of the request's body, uWS's memory; the last one may be empty. */
+  data(bytes: ArrayBuffer, isLast: boolean): void {
     const stream = this.#stream;
     if (this.#handle === null || stream === null || !this.#requestOpen) return;
+    if (this.#ending) {
+      if (isLast) this.#endHold();
+      return;
+    }
     if (bytes.byteLength > 0) {
       // uWS takes the bytes back when this call returns.
       const chunk = BodyChunk.ofHeap(new Uint8Array(bytes.slice(0)));
@@ -104,7 +154,7 @@ export class UwsExchange implements ResponseEncoder {
     }
     if (!isLast || this.#handle === null) return;
     this.#requestDone();
-    stream.onRequestData(this.#manager.silo.emptyChunk, true);
+    stream.onRequestData(this.#owner.manager.silo.emptyChunk, true);
   }
 
   /** A paused connection would neither read the next request nor see the client go. */
@@ -127,13 +177,13 @@ export class UwsExchange implements ResponseEncoder {
     if (this.#handle === null) return;
     const status = headers.get(":status") as string;
     const length = contentLengthOf(headers);
-    this.#head.take(status, headers);
-    this.#close = close || this.refused;
+    this.#head = uwsHead(status, headers);
+    this.#close = close || this.refused || !this.keepAlive;
     this.#headHeld = true;
     if (this.headRequest || status === "204" || status === "304") {
       this.#framing = NONE;
       if (status !== "204" && length >= 0 && !this.refused)
-        this.#head.add("content-length", String(length));
+        this.#head += "\r\ncontent-length: " + length;
     } else {
       this.#framing = length >= 0 || endStream ? LENGTH : CHUNKED;
       this.#left = endStream ? 0 : Math.max(length, 0);
@@ -152,12 +202,17 @@ export class UwsExchange implements ResponseEncoder {
       if (this.#left < 0) this.#kill();
       else if (this.refused) this.#collected.push(chunk.bytes.slice());
       // Head and body are there: in one piece, uWS can close the connection itself.
-      else if (this.#headHeld && endStream && this.#left === 0) this.#collected.push(chunk.bytes);
+      else if (this.#isWhole(chunk, endStream)) this.#collected.push(chunk.bytes);
       else this.#corkChunk(handle, chunk);
     }
     if (this.#handle === null) return;
     if (endStream) this.#finish();
     else this.#checkHigh();
+  }
+
+  #isWhole(chunk: BodyChunk, endStream: boolean): boolean {
+    if (!this.#headHeld || !endStream || this.#left > 0) return false;
+    return chunk.byteLength <= ONE_PIECE_BYTES_MAX;
   }
 
   encodeTrailers(trailers: HeaderMap): void {
@@ -188,7 +243,7 @@ export class UwsExchange implements ResponseEncoder {
     this.#chunk = chunk;
     handle.cork(this.#corked);
     this.#chunk = null;
-    if (this.#body.complete) this.#release();
+    if (this.#complete) this.#done();
   }
 
   #finish(): void {
@@ -202,8 +257,32 @@ export class UwsExchange implements ResponseEncoder {
       return;
     }
     if (this.#pauses > 0) handle.resume();
+    this.#pauses = 0;
+    if (this.#requestOpen && this.uwsCloses && !this.refused) {
+      this.#hold();
+      return;
+    }
     handle.cork(this.#corked);
-    this.#release();
+    if (this.#complete) this.#done();
+  }
+
+  /**
+   * uWS would close behind the response while the client still sends, and the reset for that may
+   * take the response from the client. So the end waits for the end of the request, for some time.
+   */
+  #hold(): void {
+    const { silo, hcm } = this.#owner.manager;
+    if (hcm.delayedCloseTimeoutMs > 0) silo.wheel.set(this.#held, hcm.delayedCloseTimeoutMs);
+    else this.#endHold();
+  }
+
+  #endHold(): void {
+    this.#requestOpen = false;
+    if (this.#handle !== null && this.#ending) this.#finish();
+  }
+
+  onTimeout(): void {
+    this.#endHold();
   }
 
   /** Runs corked: what is written leaves in one segment. */
@@ -212,22 +291,37 @@ export class UwsExchange implements ResponseEncoder {
     if (handle === null) return;
     const chunk = this.#chunk;
     const last = this.#ending && chunk === null;
-    if (this.#headHeld) {
-      this.#headHeld = false;
-      const inOnePiece = last && (this.#framing !== NONE || this.refused);
-      // uWS adds the field itself to a response in one piece.
-      if (this.#close && !inOnePiece) this.#head.add("connection", "close");
-      this.#head.write(handle);
-      if (inOnePiece) {
-        handle.end(joined(this.#collected), this.#close);
-        return;
-      }
-      if (!last) handle.onWritable(() => this.#writable());
+    this.#owner.responseEnding();
+    if (this.#headHeld && this.#writeHead(handle, last)) return;
+    if (chunk !== null) {
+      this.#body.push(handle, chunk);
+      if (this.#body.complete) this.#completed();
+    } else if (!last) {
+      this.#begin(handle);
+    } else {
+      if (this.#framing === NONE) handle.endWithoutBody();
+      else handle.end();
+      this.#completed();
     }
-    if (chunk !== null) this.#body.push(handle, chunk);
-    else if (!last) this.#begin(handle);
-    else if (this.#framing === NONE) handle.endWithoutBody();
-    else handle.end();
+  }
+
+  /** @returns whether that was the whole response. */
+  #writeHead(handle: UwsResponseHandle, last: boolean): boolean {
+    this.#headHeld = false;
+    const inOnePiece = last && (this.#framing === LENGTH || this.refused);
+    const isAlone = this.#owner.isUnknown || this.refused;
+    // Where uWS is to close, it adds the field itself, unless the client sent it.
+    const uwsSays = inOnePiece && isAlone && !this.uwsCloses;
+    if (this.#close && !uwsSays) this.#head += CLOSE_LINE;
+    handle.writeStatus(wireText(this.#head));
+    if (inOnePiece) {
+      handle.end(joined(this.#collected), this.#close && isAlone);
+      this.#completed();
+      return true;
+    }
+    if (!last) handle.onWritable(this.#onWritable);
+    else for (const bytes of this.#collected) handle.write(bytes);
+    return false;
   }
 
   /** Ends the head. */
@@ -240,9 +334,11 @@ export class UwsExchange implements ResponseEncoder {
   #writable(): boolean {
     const handle = this.#handle;
     if (handle === null) return true;
+    this.#owner.responseEnding();
     this.#body.drain(handle);
     if (this.#body.complete) {
-      this.#release();
+      this.#completed();
+      this.#done();
       return true;
     }
     if (this.#body.blocked) return false;
@@ -256,23 +352,41 @@ export class UwsExchange implements ResponseEncoder {
   }
 
   #checkHigh(): void {
-    if (this.#high || this.pendingBytes <= this.#manager.listener.perConnectionBufferBytes) return;
+    if (this.#high || this.pendingBytes <= this.#owner.manager.listener.perConnectionBufferBytes)
+      return;
     this.#high = true;
     this.#stream?.onResponseHighWatermark();
+  }
+
+  /** uWS's object is dead; called before anything else happens, perhaps corked. */
+  #completed(): void {
+    this.#complete = true;
+    this.#handle = null;
+    this.#owner.responseEnded();
+  }
+
+  #done(): void {
+    const close = this.#close || this.#requestOpen;
+    const linger = this.#requestOpen || this.#body.wasBlocked;
+    this.#giveUp();
+    this.#owner.responseDone(close, linger);
   }
 
   /** Closes the connection. The abort that uWS reports finds no handle any more. */
   #kill(): void {
     const handle = this.#handle as UwsResponseHandle;
-    this.#release();
+    this.#giveUp();
     handle.close();
   }
 
-  #release(): void {
+  #giveUp(): void {
     this.#handle = null;
+    this.#complete = false;
+    this.#requestOpen = false;
+    this.#pauses = 0;
+    if (this.#held.pending) this.#owner.manager.silo.wheel.cancel(this.#held);
     this.#body.discard();
-    this.#collected = [];
-    this.#owner.exchangeEnded(this);
+    if (this.#collected.length > 0) this.#collected = [];
   }
 }
 

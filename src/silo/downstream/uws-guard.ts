@@ -23,6 +23,7 @@ import type { UwsRequest } from "./uws-library.ts";
 
 /** uWS decodes bytes that are no UTF-8 to this: what they were is lost. */
 const REPLACEMENT = "\ufffd";
+const CLOSE_LETTERS = 5;
 
 /** What one look found; valid until the next one. One object per listener. */
 export class UwsGuard {
@@ -31,6 +32,8 @@ export class UwsGuard {
   bodyBytes = 0;
   /** The client wants the connection closed after the response. */
   wantsClose = false;
+  /** uWS closes after the response by itself: it takes any five letters for "close". */
+  uwsCloses = false;
   expectContinue = false;
   upgrade: string | null = null;
   readonly #limits: H1Limits;
@@ -38,6 +41,7 @@ export class UwsGuard {
   readonly #facts = new FieldFacts();
   readonly #target: RequestTarget = { authority: null, path: "", scheme: "" };
   #host = "";
+  #connectionSeen = false;
   #fault: H1ErrorCode | null = null;
   readonly #visit = (name: string, value: string): void => this.#field(name, value);
 
@@ -51,10 +55,14 @@ export class UwsGuard {
     const headers = new HeaderMap();
     this.headers = headers;
     this.#facts.clear();
+    this.#connectionSeen = false;
+    this.uwsCloses = false;
     this.#fault = this.#startLine(request, headers);
-    if (this.#fault !== null) return this.#fault;
-    request.forEach(this.#visit);
+    if (this.#fault === null) request.forEach(this.#visit);
     if (this.#fault === null) this.#fault = this.#whole(headers);
+    if (this.#fault !== null) {
+      this.uwsCloses = request.getHeader("connection").length === CLOSE_LETTERS;
+    }
     return this.#fault;
   }
 
@@ -95,6 +103,10 @@ export class UwsGuard {
       this.#host = value;
       return;
     }
+    if (name === "connection" && !this.#connectionSeen) {
+      this.#connectionSeen = true;
+      this.uwsCloses = decoded.length === CLOSE_LETTERS;
+    }
     noteField(this.#facts, name, value);
     this.headers.append(name, value);
   }
@@ -115,7 +127,7 @@ export class UwsGuard {
       this.bodyBytes = parseContentLength(contentLength);
       if (this.bodyBytes < 0) return "contentLengthInvalid";
     }
-    this.wantsClose = (connection & CONNECTION_CLOSE) !== 0;
+    this.wantsClose = this.uwsCloses || (connection & CONNECTION_CLOSE) !== 0;
     this.upgrade = (connection & CONNECTION_UPGRADE) !== 0 ? upgrade : null;
     this.expectContinue = expect !== null && expect.toLowerCase() === "100-continue";
     return null;

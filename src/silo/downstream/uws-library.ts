@@ -13,6 +13,8 @@ export interface UwsRequest {
   getUrl(): string;
   /** Undefined without "?". */
   getQuery(): string | undefined;
+  /** The first value, "" when absent. */
+  getHeader(name: string): string;
   forEach(visit: (name: string, value: string) => void): void;
 }
 
@@ -45,8 +47,10 @@ export type UwsHandler = (response: UwsResponseHandle, request: UwsRequest) => v
 export interface UwsApp {
   any(pattern: string, run: UwsHandler): unknown;
   /** `change`: 1 for a new connection, -1 for one that is gone. */
-  filter(run: (response: unknown, change: number) => void): unknown;
+  filter(run: (response: UwsResponseHandle, change: number) => void): unknown;
   listen(host: string, port: number, run: (listening: object | false) => void): unknown;
+  /** Serves a connection that somebody else accepted; the descriptor is uWS's from now on. */
+  adoptSocket?(fd: number): unknown;
   /** Closes the listening sockets and every connection. */
   close(): unknown;
 }

@@ -1,7 +1,7 @@
 /**
- * The silo's end of one listener that uWebSockets.js serves: it listens itself, on a port that the
- * silos share (SO_REUSEPORT), parses requests and makes an exchange of each; see
- * docs/adr/004-uws.md. Thread: one silo. @hot per-request
+ * The silo's end of one listener that uWebSockets.js serves: makes a connection of each descriptor
+ * that the acceptor hands over (or listens itself), checks requests and finds their connections;
+ * see docs/adr/010-uws-connections.md. Thread: one silo. @hot per-request
  */
 import { Logger } from "../../base/log.ts";
 import type { H1ErrorCode } from "../../http/h1/errors.ts";
@@ -10,9 +10,11 @@ import type { TlsInfo } from "../../net/types.ts";
 import type { HttpManager } from "../http-manager.ts";
 import type { DownstreamInfo } from "../stream-info.ts";
 import type { DownstreamListener, RequestMeta } from "./types.ts";
-import { type ExchangeOwner, UwsExchange } from "./uws-exchange.ts";
+import { type ConnectionEnds, type ConnectionOwner, UwsConnection } from "./uws-connection.ts";
+import type { UwsExchange } from "./uws-exchange.ts";
 import { UwsGuard } from "./uws-guard.ts";
 import type { UwsApp, UwsLibrary, UwsRequest, UwsResponseHandle } from "./uws-library.ts";
+import { type StrangersOwner, UwsStrangers } from "./uws-strangers.ts";
 import { createSslApp } from "./uws-tls.ts";
 
 const log = new Logger("connection");
@@ -27,15 +29,28 @@ const UNKNOWN_TLS: TlsInfo = {
   local: null,
 };
 
-export class UwsListener implements DownstreamListener, ExchangeOwner {
+export class UwsListener implements DownstreamListener, ConnectionOwner, StrangersOwner {
   #manager: HttpManager;
   readonly #library: UwsLibrary;
   readonly #app: UwsApp;
   readonly #guard: UwsGuard;
-  readonly #exchanges = new Set<UwsExchange>();
+  readonly #connections = new Set<UwsConnection>();
+  readonly #strangers: UwsStrangers;
   readonly #tls: TlsInfo | null;
+  #port = 0;
+  #openCount = 0;
   #listening: object | null = null;
   #closed = false;
+  /** Closes since `forgetCloses` whose connection was not told. */
+  #untold = 0;
+  /** A head that waits for its connection; what it says is in the guard. */
+  #pending: UwsResponseHandle | null = null;
+  #fault: H1ErrorCode | null = null;
+  /** Connections whose response has ended: the next data on them must be heard. */
+  #deaf: UwsConnection[] = [];
+  readonly #sweep = (): void => {
+    if (this.#pending !== null) this.#meetStranger(this.#pending);
+  };
 
   constructor(manager: HttpManager, library: UwsLibrary) {
     const { tls } = manager.chain;
@@ -47,19 +62,20 @@ export class UwsListener implements DownstreamListener, ExchangeOwner {
     this.#library = library;
     this.#tls = tls === null ? null : UNKNOWN_TLS;
     this.#guard = new UwsGuard(limits, tls === null ? "http" : "https");
+    this.#strangers = new UwsStrangers(this);
     this.#app = tls === null ? library.App() : createSslApp(library, tls);
-    this.#app.filter((_, change) => this.#counted(change));
+    this.#app.filter((socket, change) => this.#counted(socket, change));
     this.#app.any("/*", (handle, request) => this.#request(handle, request));
   }
 
-  /** Requests under way: uWS does not show its idle connections. */
   get connectionCount(): number {
-    return this.#exchanges.size;
+    return this.#openCount;
   }
 
   /** Listens on `port`, together with the other silos. Setup time. */
   listen(port: number): Promise<void> {
     const { host } = this.#manager.listener.address;
+    this.#port = port;
     return new Promise((resolve, reject) => {
       this.#app.listen(host, port, (listening) => {
         if (listening === false) {
@@ -72,19 +88,19 @@ export class UwsListener implements DownstreamListener, ExchangeOwner {
     });
   }
 
-  /** No new connections; responses from now on tell clients to close. */
+  /** No new connections; idle ones close now, busy ones after their response. */
   drain(): void {
     this.#manager.drain();
     if (this.#listening !== null) this.#library.us_listen_socket_close(this.#listening);
     this.#listening = null;
+    for (const connection of [...this.#connections]) connection.drain();
   }
 
   /** Closes every connection; streams under way end as if their clients had gone. */
   destroyAll(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.drain();
-    for (const exchange of [...this.#exchanges]) exchange.destroy();
+    this.#listening = null;
     this.#app.close();
   }
 
@@ -95,36 +111,104 @@ export class UwsListener implements DownstreamListener, ExchangeOwner {
     };
   }
 
-  exchangeEnded(exchange: UwsExchange): void {
-    this.#exchanges.delete(exchange);
+  /** Makes the streams that begin now. */
+  get manager(): HttpManager {
+    return this.#manager;
   }
 
-  #counted(change: number): void {
-    const { stats, listenerStats } = this.#manager;
-    if (change > 0) {
-      stats.downstream_cx_total.inc();
-      stats.downstream_cx_active.inc();
-      stats.downstream_cx_http1_total.inc();
-      stats.downstream_cx_http1_active.inc();
-      listenerStats.downstream_cx_total.inc();
-      listenerStats.downstream_cx_active.inc();
+  // --- connections --------------------------------------------------------------------------
+
+  #counted(socket: UwsResponseHandle, change: number): void {
+    this.#openCount += change;
+    if (change < 0) this.#untold++;
+    else this.#connections.add(new UwsConnection(this, socket, this.#endsOf(socket)));
+  }
+
+  #endsOf(socket: UwsResponseHandle): ConnectionEnds {
+    const text = Buffer.from(socket.getRemoteAddressAsText()).toString("latin1");
+    const remotePort = socket.getRemotePort?.() ?? 0;
+    const { host } = this.#manager.listener.address;
+    const ip = plainAddress(text);
+    const remote = { remoteIp: ip, remotePort, directIp: ip, directPort: remotePort };
+    return { ...remote, localIp: host, localPort: this.#port, tls: this.#tls };
+  }
+
+  forgetCloses(): void {
+    this.#untold = 0;
+  }
+
+  get closedUntold(): boolean {
+    return this.#untold > 0;
+  }
+
+  closeTold(): void {
+    this.#untold--;
+  }
+
+  connectionGone(connection: UwsConnection): void {
+    this.#connections.delete(connection);
+  }
+
+  responseEnded(connection: UwsConnection): void {
+    this.#deaf.push(connection);
+  }
+
+  doubtAll(): void {
+    for (const connection of this.#connections) connection.doubt();
+  }
+
+  // --- requests -----------------------------------------------------------------------------
+
+  /** A head is parsed; the connection it came on shows itself with the data behind it. */
+  #request(handle: UwsResponseHandle, request: UwsRequest): void {
+    if (this.#pending !== null) this.#meetStranger(this.#pending);
+    if (this.#deaf.length > 0) {
+      for (const connection of this.#deaf) connection.listen();
+      this.#deaf.length = 0;
+    }
+    const guard = this.#guard;
+    this.#fault = guard.look(request);
+    this.#pending = handle;
+    // Behind any other head uWS reports data at once, if only that there is none.
+    if (this.#fault !== null || guard.bodyBytes < 0 || this.#strangers.any) {
+      setImmediate(this.#sweep);
+    }
+  }
+
+  dataArrived(connection: UwsConnection): void {
+    if (connection.busy) return;
+    const handle = this.#pending;
+    if (handle !== null) {
+      this.#pending = null;
+      // Nothing is served behind the last response.
+      if (connection.closing) return;
+      const { exchange } = connection;
+      exchange.start(handle);
+      exchange.keepAlive = connection.countRequest();
+      this.#serve(exchange, connection.info);
       return;
     }
-    stats.downstream_cx_destroy.inc();
-    stats.downstream_cx_active.dec();
-    stats.downstream_cx_http1_active.dec();
-    listenerStats.downstream_cx_active.dec();
-    listenerStats.downstream_cx_destroy.inc();
+    if (connection.closing) return;
+    const exchange = this.#strangers.takeOnly();
+    if (exchange !== null) connection.adopt(exchange);
   }
 
-  #request(handle: UwsResponseHandle, request: UwsRequest): void {
-    const exchange = new UwsExchange(handle, this.#manager, this);
-    this.#exchanges.add(exchange);
-    const guard = this.#guard;
-    const fault = guard.look(request);
-    const { headers, bodyBytes, expectContinue, upgrade } = guard;
+  /** The connection did not show itself. */
+  #meetStranger(handle: UwsResponseHandle): void {
+    this.#pending = null;
+    const info = { id: this.#manager.silo.nextConnectionId(), ...this.#endsOf(handle) };
+    const exchange = this.#strangers.meet(handle);
+    this.#serve(exchange, info);
+  }
+
+  /** Opens the stream for the head that the guard holds. */
+  #serve(exchange: UwsExchange, info: DownstreamInfo): void {
+    const { headers, bodyBytes, expectContinue, upgrade, wantsClose, uwsCloses } = this.#guard;
+    const fault = this.#fault;
     exchange.headRequest = headers.get(":method") === "HEAD";
-    const info = this.#infoOf(handle);
+    exchange.uwsCloses = uwsCloses;
+    exchange.clientKeeps = !wantsClose;
+    if (wantsClose) exchange.keepAlive = false;
     if (fault !== null) {
       exchange.refused = true;
       // Answered now, uWS would parse what follows in the same segment as the next request; while
@@ -151,23 +235,6 @@ export class UwsListener implements DownstreamListener, ExchangeOwner {
   #meta(expectContinue: boolean, upgrade: string | null): RequestMeta {
     const startMs = this.#manager.silo.clock.monotonicMs();
     return { version: 11, expectContinue, upgrade, startMs };
-  }
-
-  /** uWS does not tell connections apart, so every request has a connection id of its own. */
-  #infoOf(handle: UwsResponseHandle): DownstreamInfo {
-    const { address } = this.#manager.listener;
-    const peerIp = plainAddress(Buffer.from(handle.getRemoteAddressAsText()).toString("latin1"));
-    const peerPort = handle.getRemotePort?.() ?? 0;
-    return {
-      id: this.#manager.silo.nextConnectionId(),
-      remoteIp: peerIp,
-      remotePort: peerPort,
-      directIp: peerIp,
-      directPort: peerPort,
-      localIp: address.host,
-      localPort: address.port,
-      tls: this.#tls,
-    };
   }
 }
 

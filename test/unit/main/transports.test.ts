@@ -7,10 +7,10 @@ import { planTransports, type UwsVerdict } from "../../../src/main/transports.ts
 const TLS = { certificates: [{}], clientCa: null, alpn: [], maxVersion: "TLSv1.3" };
 
 /** Only what the planner looks at. */
-function listener(name: string, isTls: boolean): ListenerConfig {
+function listener(name: string, isTls: boolean, http = { requestHeadersTimeoutMs: 0 }) {
   return {
     name,
-    filterChains: [{ tls: isTls ? TLS : null, match: null }],
+    filterChains: [{ tls: isTls ? TLS : null, match: null, http }],
     listenerFilters: { proxyProtocol: null },
   } as unknown as ListenerConfig;
 }
@@ -46,6 +46,21 @@ describe("transport plan", () => {
     assert.deepEqual(planTransports("uws", LISTENERS, UNUSABLE), {
       kind: "refused",
       problem: "--transport uws: it does not load",
+    });
+  });
+
+  it("leaves a listener to the codec, or refuses it, where uWS cannot do what it asks for", () => {
+    const listeners = [listener("slow", true, { requestHeadersTimeoutMs: 1_000 })];
+    const plan = planTransports("auto", listeners, USABLE);
+    const why = "TLS, uWS cannot keep request_headers_timeout";
+    assert.deepEqual(plan, {
+      kind: "planned",
+      transports: ["codec"],
+      notes: [`listener 'slow': codec (${why})`],
+    });
+    assert.deepEqual(planTransports("uws", listeners, USABLE), {
+      kind: "refused",
+      problem: "--transport uws: listener 'slow': uWS cannot keep request_headers_timeout",
     });
   });
 });

@@ -5,7 +5,9 @@ import { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import type { RequestDecoder } from "../../../src/silo/downstream/types.ts";
 import { UwsExchange } from "../../../src/silo/downstream/uws-exchange.ts";
 import type { HttpManager } from "../../../src/silo/http-manager.ts";
+import { TimerWheel } from "../../../src/silo/timer-wheel.ts";
 import { FakeUwsHandle } from "../../harness/fake-uws.ts";
+import { ManualClock } from "../../harness/manual-clock.ts";
 
 class Recorder implements RequestDecoder {
   readonly events: string[] = [];
@@ -26,18 +28,33 @@ class Recorder implements RequestDecoder {
   }
 }
 
-function rig(body = false) {
+function rig(body = false, isUnknown = false) {
+  const clock = new ManualClock();
   const manager = {
+    hcm: { delayedCloseTimeoutMs: 1_000 },
     stats: { downstream_cx_destroy_remote_active_rq: { inc: () => {} } },
     listener: { perConnectionBufferBytes: 4 },
-    silo: { emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)) },
+    silo: { emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)), wheel: new TimerWheel(clock) },
   } as unknown as HttpManager;
   const handle = new FakeUwsHandle();
-  let ended = 0;
-  const exchange = new UwsExchange(handle, manager, { exchangeEnded: () => ended++ });
+  const ends: string[] = [];
+  const exchange = new UwsExchange({
+    manager,
+    isUnknown,
+    responseEnding: () => {},
+    responseEnded: () => ends.push("ended"),
+    responseDone: (close, linger) => {
+      ends.push(close ? "close" : "keep");
+      if (linger) ends.push("linger");
+    },
+  });
+  exchange.start(handle);
+  handle
+    .onAborted(() => exchange.aborted())
+    .onData((bytes, isLast) => exchange.data(bytes, isLast));
   const stream = new Recorder();
   exchange.open(stream, body);
-  return { handle, exchange, stream, ends: () => ended };
+  return { handle, exchange, stream, ends, clock };
 }
 
 const headers = (...more: [string, string][]) => HeaderMap.of([[":status", "200"], ...more]);
@@ -60,11 +77,11 @@ describe("uws exchange", () => {
     exchange.pauseRequest();
     exchange.resumeRequest();
     exchange.resetStream();
-    assert.deepEqual([stream.events, ends()], [["reset DC"], 1]);
+    assert.deepEqual([stream.events, ends], [["reset DC"], []]);
   });
 
   test("a whole response is one piece, without our framing and date", () => {
-    const { handle, exchange, ends } = rig();
+    const { handle, exchange, ends } = rig(false, true);
     const map = headers(
       ["content-length", "3"],
       ["date", "now"],
@@ -74,7 +91,7 @@ describe("uws exchange", () => {
     exchange.encodeHeaders(map, false, true);
     exchange.encodeData(chunk("abc"), true);
     assert.deepEqual(handle.head, ["200 OK", "x-a: 1"]);
-    assert.deepEqual([handle.sent, handle.closed, ends()], ["abc", true, 1]);
+    assert.deepEqual([handle.sent, handle.closed, ends], ["abc", true, ["ended", "close"]]);
   });
 
   test("leaves out header fields that could end a line", () => {
@@ -104,7 +121,10 @@ describe("uws exchange", () => {
     exchange.encodeData(chunk("cd"), true);
     assert.equal(handle.ended, false);
     handle.takes(9);
-    assert.deepEqual([handle.sent, handle.ended, ends()], ["abcd", true, 1]);
+    assert.deepEqual(
+      [handle.sent, handle.ended, ends],
+      ["abcd", true, ["ended", "keep", "linger"]],
+    );
   });
 
   test("closes the connection when the body is shorter or longer than announced", () => {
@@ -112,7 +132,7 @@ describe("uws exchange", () => {
       const { handle, exchange, stream, ends } = rig();
       exchange.encodeHeaders(headers(["content-length", "3"]), false, false);
       exchange.encodeData(chunk(text), true);
-      assert.deepEqual([handle.closed, handle.ended, ends(), stream.events], [true, false, 1, []]);
+      assert.deepEqual([handle.closed, handle.ended, stream.events, ends], [true, false, [], []]);
     }
   });
 
@@ -124,5 +144,68 @@ describe("uws exchange", () => {
     assert.equal(handle.paused, true);
     exchange.encodeHeaders(headers(), true, false);
     assert.equal(handle.paused, false);
+  });
+
+  test("says close where the connection may serve no more", () => {
+    for (const uwsCloses of [true, false]) {
+      const { handle, exchange, ends } = rig();
+      exchange.keepAlive = false;
+      exchange.uwsCloses = uwsCloses;
+      exchange.encodeHeaders(headers(), true, false);
+      assert.deepEqual(handle.head, ["200 OK", "connection: close"]);
+      assert.deepEqual([handle.closed, ends], [false, ["ended", "close"]]);
+    }
+    const parts = rig();
+    parts.exchange.keepAlive = false;
+    parts.exchange.encodeHeaders(headers(), false, false);
+    parts.exchange.encodeData(chunk("a"), false);
+    parts.exchange.encodeData(chunk("b"), true);
+    assert.deepEqual(parts.handle.head, ["200 OK", "connection: close"]);
+    assert.deepEqual(parts.ends, ["ended", "close"]);
+  });
+
+  test("leaves it to uWS to say and do so where nobody knows the connection", () => {
+    const { handle, exchange } = rig(false, true);
+    exchange.keepAlive = false;
+    exchange.encodeHeaders(headers(), true, false);
+    assert.deepEqual([handle.head, handle.closed], [["200 OK"], true]);
+  });
+
+  test("lets the connection linger when the answer is there before the end of the request", () => {
+    const { exchange, ends } = rig(true);
+    exchange.encodeHeaders(headers(), true, true);
+    assert.deepEqual(ends, ["ended", "close", "linger"]);
+  });
+
+  test("holds an early answer where uWS would close behind it, until the request has ended", () => {
+    const early = rig(true);
+    early.exchange.uwsCloses = true;
+    early.exchange.encodeHeaders(headers(), true, true);
+    assert.equal(early.handle.ended, false);
+    early.handle.receive("abc", false);
+    assert.equal(early.handle.ended, false);
+    early.handle.receive("", true);
+    assert.deepEqual([early.handle.ended, early.stream.events], [true, []]);
+    const late = rig(true);
+    late.exchange.uwsCloses = true;
+    late.exchange.encodeHeaders(headers(), true, true);
+    late.clock.advance(1_100);
+    assert.deepEqual([late.handle.ended, late.ends], [true, ["ended", "close"]]);
+  });
+
+  test("serves one request after the other, each with a state of its own", () => {
+    const { handle, exchange, ends } = rig();
+    handle.room = 0;
+    exchange.encodeHeaders(headers(["content-length", "2"]), false, true);
+    exchange.encodeData(chunk("a"), false);
+    exchange.encodeData(chunk("b"), true);
+    handle.takes(9);
+    assert.deepEqual(ends.splice(0), ["ended", "close", "linger"]);
+    const next = new FakeUwsHandle();
+    exchange.start(next);
+    exchange.encodeHeaders(headers(), false, false);
+    exchange.encodeData(chunk("xy"), true);
+    assert.deepEqual([next.head, next.sent], [["200 OK"], "xy"]);
+    assert.deepEqual(ends, ["ended", "keep"]);
   });
 });

@@ -11,6 +11,7 @@ function request(fields: readonly Field[], target = "/p", method = "GET"): UwsRe
     getCaseSensitiveMethod: () => method,
     getUrl: () => path,
     getQuery: () => query,
+    getHeader: (wanted) => fields.find(([name]) => name === wanted)?.[1] ?? "",
     forEach: (visit) => {
       for (const [name, value] of fields) visit(name, value);
     },
@@ -49,6 +50,19 @@ describe("uws guard", () => {
     const upgrade: Field[] = [HOST, ["connection", "close, upgrade"], ["upgrade", "websocket"]];
     assert.equal(eye.look(request(upgrade)), null);
     assert.deepEqual([eye.bodyBytes, eye.wantsClose, eye.upgrade], [0, true, "websocket"]);
+    assert.equal(eye.uwsCloses, false);
+  });
+
+  test("knows when uWS closes by itself: it takes any five letters for close", () => {
+    const eye = guard();
+    for (const value of ["close", "abcde"]) {
+      assert.equal(eye.look(request([HOST, ["connection", value]])), null);
+      assert.deepEqual([eye.wantsClose, eye.uwsCloses], [true, true]);
+    }
+    assert.equal(eye.look(request([HOST])), null);
+    assert.deepEqual([eye.wantsClose, eye.uwsCloses], [false, false]);
+    assert.equal(eye.look(request([["connection", "close"]])), "hostMissing");
+    assert.equal(eye.uwsCloses, true);
   });
 
   const refused: readonly (readonly [string, string, readonly Field[]])[] = [
