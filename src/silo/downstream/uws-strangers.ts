@@ -68,7 +68,7 @@ export class UwsStrangers {
     return exchange;
   }
 
-  /** Data came on a connection without an exchange: @returns the exchange that is to be its, or null. */
+  /** Data came on a connection without an exchange. @returns the one that is its, or null. */
   takeOnly(): UwsExchange | null {
     const stranger = this.#only;
     if (stranger === null) return null;
