@@ -142,7 +142,10 @@ export class StreamLogger {
   }
 
   log(info: StreamInfo): void {
-    for (const { config, sink } of this.#targets) sink.write(formatLine(config, info));
+    for (let i = 0; i < this.#targets.length; i++) {
+      const { config, sink } = this.#targets[i] as LogTarget;
+      sink.write(formatLine(config, info));
+    }
   }
 }
 

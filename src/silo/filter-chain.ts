@@ -24,6 +24,14 @@ export interface HttpFilter {
   onDestroy(): void;
 }
 
+export function logFilters(filters: readonly HttpFilter[]): void {
+  for (let i = 0; i < filters.length; i++) (filters[i] as HttpFilter).onLog();
+}
+
+export function destroyFilters(filters: readonly HttpFilter[]): void {
+  for (let i = 0; i < filters.length; i++) (filters[i] as HttpFilter).onDestroy();
+}
+
 /** Where a direction ends, and who hears of its buffer. Implemented by the stream. */
 export interface ChainSink {
   sinkHeaders(direction: Direction, endStream: boolean): void;
@@ -291,4 +299,14 @@ export class ChainDirection {
     this.#buffered?.clear();
     this.#buffered = null;
   }
+}
+
+/** Puts `filters`, which are in request order, into both directions of a stream. */
+export function chainFilters(
+  filters: readonly HttpFilter[],
+  request: ChainDirection,
+  response: ChainDirection,
+): void {
+  for (let i = 0; i < filters.length; i++) request.add(filters[i] as HttpFilter);
+  for (let i = filters.length - 1; i >= 0; i--) response.add(filters[i] as HttpFilter);
 }

@@ -27,12 +27,20 @@ function add(headers: HeaderMap, mutation: HeaderMutation, info: StreamInfo): vo
   }
 }
 
+function apply(
+  headers: HeaderMap,
+  remove: readonly string[],
+  adds: readonly HeaderMutation[],
+  info: StreamInfo,
+): void {
+  for (let i = 0; i < remove.length; i++) headers.remove(remove[i] as string);
+  for (let i = 0; i < adds.length; i++) add(headers, adds[i] as HeaderMutation, info);
+}
+
 export function mutateRequest(headers: HeaderMap, by: HeaderMutations, info: StreamInfo): void {
-  for (const name of by.requestRemove) headers.remove(name);
-  for (const mutation of by.requestAdd) add(headers, mutation, info);
+  apply(headers, by.requestRemove, by.requestAdd, info);
 }
 
 export function mutateResponse(headers: HeaderMap, by: HeaderMutations, info: StreamInfo): void {
-  for (const name of by.responseRemove) headers.remove(name);
-  for (const mutation of by.responseAdd) add(headers, mutation, info);
+  apply(headers, by.responseRemove, by.responseAdd, info);
 }

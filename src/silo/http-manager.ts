@@ -88,8 +88,8 @@ export class HttpManager implements StreamFactory {
 
   /** Appends this manager's Wasm filters for one stream, in request order. */
   createFilters(stream: Stream, into: HttpFilter[]): void {
-    for (const plugin of this.#plugins) {
-      const filter = createWasmFilter(plugin, stream);
+    for (let i = 0; i < this.#plugins.length; i++) {
+      const filter = createWasmFilter(this.#plugins[i] as Plugin, stream);
       if (filter !== null) into.push(filter);
     }
   }

@@ -3,10 +3,10 @@
  * response filter: hop-by-hop fields, X-Forwarded-*, request id, server and date. Envoy's defaults.
  * @hot per-request
  */
-import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import type { HttpConnectionManagerConfig } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import { requestId } from "./request-id.ts";
 import type { StreamInfo } from "./stream-info.ts";
 
 /** Envoy strips these where it faces clients itself (`use_remote_address`)... */
@@ -116,7 +116,7 @@ export function prepareRequest(
   setForwarded(headers, info, hcm);
   if (hcm.generateRequestId) {
     const keep = !hcm.useRemoteAddress || hcm.preserveExternalRequestId;
-    if (!keep || !headers.has("x-request-id")) headers.set("x-request-id", randomUUID());
+    if (!keep || !headers.has("x-request-id")) headers.set("x-request-id", requestId());
   }
   if (hcm.via !== "") headers.add("via", hcm.via);
 }

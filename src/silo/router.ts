@@ -30,6 +30,15 @@ const REQUIRED: readonly string[] = [":method", ":path", ":authority"];
 const OVERLOADED = [["x-envoy-overloaded", "true"]] as const;
 const NOTHING_TRIED: readonly string[] = [];
 
+/** The first pseudo-header that forwarding needs and a filter took away, or null. */
+function missingOf(headers: HeaderMap): string | null {
+  for (let i = 0; i < REQUIRED.length; i++) {
+    const name = REQUIRED[i] as string;
+    if (!headers.has(name)) return name;
+  }
+  return null;
+}
+
 export class Router implements UpstreamEvents, TimeoutOwner {
   readonly #stream: Stream;
   readonly #routeTimeout = new Timeout(this, ROUTE_TIMEOUT);
@@ -87,8 +96,8 @@ export class Router implements UpstreamEvents, TimeoutOwner {
       this.#stream.failWith("routeNotFound");
       return;
     }
-    const missing = REQUIRED.find((name) => !this.#stream.info.requestHeaders?.has(name));
-    if (missing !== undefined) {
+    const missing = missingOf(this.#stream.info.requestHeaders as HeaderMap);
+    if (missing !== null) {
       this.#refuse(`filter_removed_required_request_headers{missing_required_header:${missing}}`);
       return;
     }

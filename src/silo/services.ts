@@ -2,6 +2,7 @@
  * What the silo's composition root gives to everything on its thread.
  */
 import type { Clock } from "../base/clock.ts";
+import type { Turn } from "../base/turn.ts";
 import type { NodeConfig } from "../config/types.ts";
 import type { MetricScope } from "../metrics/types.ts";
 import type { BodyChunk } from "../shm/body-chunk.ts";
@@ -11,6 +12,8 @@ import type { AccessLogs } from "./access-log.ts";
 import type { TimerWheel } from "./timer-wheel.ts";
 
 export interface SiloServices {
+  readonly turn: Turn;
+  /** The turn's. */
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   /** Uniform in [0, 1). */

@@ -9,20 +9,9 @@ import { exposeOn } from "../base/comlink.ts";
 import { LIMITS } from "../base/limits.ts";
 import { Logger, setComponentLogLevel, setLogFormat, setLogLevel } from "../base/log.ts";
 import { loadNative } from "../base/native.ts";
-import { DateHeader } from "../http/date-header.ts";
-import { calloutStats } from "../metrics/catalogue.ts";
-import { PluginMetrics } from "../metrics/plugin-metrics.ts";
-import { SiloRecorder } from "../metrics/recorder.ts";
 import { MetricSnapshots } from "../metrics/snapshot.ts";
-import { BodyChunk } from "../shm/body-chunk.ts";
 import { BodySlab } from "../shm/body-slab.ts";
-import { MetricWriter } from "../shm/metric-writer.ts";
-import { SharedState } from "../shm/shared-state.ts";
-import { createClusterSet } from "../upstream/cluster-set.ts";
-import { systemDns } from "../upstream/dns.ts";
-import { createPluginHost } from "../vm/plugin-host.ts";
-import { AccessLogs } from "./access-log.ts";
-import { SiloCallouts } from "./callouts/silo-callouts.ts";
+import { createServices, SINGLETON_SILO } from "./create-services.ts";
 import { SiloListener } from "./downstream/listener.ts";
 import type { DownstreamListener } from "./downstream/types.ts";
 import { UwsListener } from "./downstream/uws.ts";
@@ -38,16 +27,10 @@ import {
   type SiloControl,
   type ToSilo,
 } from "./messages.ts";
-import { RootProperties } from "./properties.ts";
-import type { SiloServices } from "./services.ts";
 import { StatsFeed } from "./stats-feed.ts";
-import { TimerWheel } from "./timer-wheel.ts";
-import { dnsHost, SiloVmEvents, systemTimers, wasmLog } from "./vm-roles.ts";
 
 const HEARTBEAT_MS = 500;
 const STOP_POLL_MS = 20;
-/** Where plugins run of which there is one in the server. */
-const SINGLETON_SILO = 0;
 
 const boot = workerData as SiloBoot;
 const port = present(parentPort, "the silo's parent port");
@@ -64,57 +47,6 @@ function startHeartbeat(): void {
   again();
 }
 
-function createServices(slab: BodySlab): SiloServices & { draining: boolean } {
-  const ownRegion = present(boot.metricRegions[boot.index], "own metric region");
-  const writer = new MetricWriter(ownRegion);
-  const metrics = new SiloRecorder(writer);
-  const others = boot.metricRegions.filter((_, index) => index !== boot.index);
-  const clock = systemClock;
-  const date = new DateHeader(clock);
-  const random = Math.random;
-  let connectionCount = 0;
-  const wheel = new TimerWheel(clock);
-  const clusters = createClusterSet({
-    clusters: boot.config.clusters,
-    metrics,
-    slab,
-    clock,
-    random,
-    dns: systemDns,
-  });
-  const stats = calloutStats(metrics);
-  const plugins = createPluginHost({
-    config: boot.config,
-    modules: new Map(boot.modules.map(({ key, module }) => [key, module])),
-    singletons: boot.index === SINGLETON_SILO ? "here" : "elsewhere",
-    roles: {
-      metrics: new PluginMetrics(writer, others),
-      log: wasmLog,
-      timers: systemTimers(clock),
-      vmEvents: new SiloVmEvents(metrics),
-      callouts: new SiloCallouts({ clock, wheel, clusters, stats }),
-      shared: new SharedState(boot.shared, clock),
-      dns: dnsHost(systemDns),
-      rootProperties: new RootProperties(boot.config.node),
-    },
-  });
-  return {
-    clock,
-    wheel,
-    random,
-    metrics,
-    clusters,
-    plugins,
-    accessLogs: new AccessLogs(clock),
-    node: boot.config.node,
-    emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),
-    draining: false,
-    httpDate: () => date.value(),
-    // Ids of different silos never meet.
-    nextConnectionId: () => connectionCount++ * boot.concurrency + boot.index,
-  };
-}
-
 /** The guard comes before the library: it closes what uWS leaves open if this thread is killed. */
 async function openUws(): Promise<UwsLibrary> {
   const native = loadNative();
@@ -126,7 +58,7 @@ async function openUws(): Promise<UwsLibrary> {
 
 class Silo implements SiloControl {
   readonly #slab = new BodySlab(LIMITS.bodySlabBytes);
-  readonly #services = createServices(this.#slab);
+  readonly #services = createServices(boot, this.#slab);
   readonly #live = new LiveConfig(this.#services, (seat, managers) => this.#open(seat, managers));
   #uws: UwsLibrary | null = null;
 

@@ -12,8 +12,11 @@ import type { RequestDecoder, RequestMeta, ResponseEncoder } from "./downstream/
 import {
   ChainDirection,
   type ChainSink,
+  chainFilters,
   type Direction,
+  destroyFilters,
   type HttpFilter,
+  logFilters,
   REQUEST,
   RESPONSE,
 } from "./filter-chain.ts";
@@ -107,10 +110,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     prepareRequest(headers, info, manager.hcm);
     this.#router.refreshRoute();
     manager.createFilters(this, this.#filters);
-    for (const filter of this.#filters) this.request.add(filter);
-    for (let i = this.#filters.length - 1; i >= 0; i--) {
-      this.response.add(this.#filters[i] as HttpFilter);
-    }
+    chainFilters(this.#filters, this.request, this.response);
     this.request.headers(endStream);
   }
 
@@ -391,9 +391,9 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     this.request.abort();
     this.response.abort();
     this.#router.destroy();
-    for (const filter of this.#filters) filter.onLog();
+    logFilters(this.#filters);
     manager.logStream(this);
-    for (const filter of this.#filters) filter.onDestroy();
+    destroyFilters(this.#filters);
     manager.stats.downstream_rq_active.dec();
     manager.stats.downstream_rq_time.record(info.endMs - info.startMs);
   }

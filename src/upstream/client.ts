@@ -73,7 +73,7 @@ export class Http1Client implements ConnectEvents, ExchangeConnection {
     owner.counts.cxTotal++;
     owner.counts.cxActive++;
     this.#connection = runtime.connect(target, this);
-    this.#writer = new RequestWriter(this.#connection, runtime.deferral);
+    this.#writer = new RequestWriter(this.#connection, runtime.turn);
     this.#reader = new ResponseReader(this.#connection, runtime.limits);
     this.#connectTimer = runtime.clock.after(config.connectTimeoutMs, () => {
       this.#connectTimer = null;
@@ -168,6 +168,13 @@ export class Http1Client implements ConnectEvents, ExchangeConnection {
   }
 
   onBytes(buffer: Uint8Array, length: number): void {
+    const { turn } = this.#runtime;
+    turn.enter();
+    this.#read(buffer, length);
+    turn.leave();
+  }
+
+  #read(buffer: Uint8Array, length: number): void {
     this.#rxBytes += length;
     if (this.#state === "closed") return;
     const exchange = this.#exchange;

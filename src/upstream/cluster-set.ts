@@ -2,7 +2,7 @@
  * All clusters of one silo. This is where upstream meets the sockets: everything below works on
  * `Connection` alone.
  */
-import type { Clock } from "../base/clock.ts";
+import type { Turn } from "../base/turn.ts";
 import type { ClusterConfig } from "../config/types.ts";
 import type { MetricScope } from "../metrics/types.ts";
 import { connectTo } from "../net/connect.ts";
@@ -20,7 +20,8 @@ export interface ClusterSetOptions {
   readonly metrics: MetricScope;
   /** Memory that the connections read into. */
   readonly slab: BodySlab;
-  readonly clock: Clock;
+  readonly connectorsOf: ConnectorsOf;
+  readonly turn: Turn;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly dns: DnsResolver;
@@ -34,10 +35,15 @@ export function createClusterSet(options: ClusterSetOptions): ClusterSet {
   return new SiloClusters(options);
 }
 
-function connectorsOf(
-  config: ClusterConfig,
-  slab: BodySlab,
-): { readonly connect: Connect; readonly connectHttp2: ConnectHttp2 } {
+/** How connections of one cluster are made. */
+export interface Connectors {
+  readonly connect: Connect;
+  readonly connectHttp2: ConnectHttp2;
+}
+export type ConnectorsOf = (config: ClusterConfig, slab: BodySlab) => Connectors;
+
+/** Over `net`, `tls` and `http2`. Throws on TLS certificates that OpenSSL refuses. */
+export function socketConnectors(config: ClusterConfig, slab: BodySlab): Connectors {
   const tlsOf = config.tls === null ? null : createUpstreamTls(config.tls);
   const settings: Http2Settings = {
     initialStreamWindowBytes: config.http2?.initialStreamWindowBytes ?? 0,
@@ -111,9 +117,9 @@ class SiloClusters implements ClusterSet {
   }
 
   #make(config: ClusterConfig): UpstreamCluster {
-    const { metrics, clock, random, dns, slab } = this.#options;
+    const { metrics, turn, random, dns, slab, connectorsOf } = this.#options;
     const connectors = connectorsOf(config, slab);
-    return new UpstreamCluster({ config, metrics, clock, random, dns, ...connectors });
+    return new UpstreamCluster({ config, metrics, turn, random, dns, ...connectors });
   }
 
   #put(cluster: UpstreamCluster): void {

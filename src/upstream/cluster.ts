@@ -3,11 +3,10 @@
  * each, and the circuit breakers.
  * @hot per-request
  */
-import type { Clock } from "../base/clock.ts";
+import type { Turn } from "../base/turn.ts";
 import type { ClusterConfig } from "../config/types.ts";
 import type { MetricScope } from "../metrics/types.ts";
 import { type Breakers, createBreakers } from "./breakers.ts";
-import { Deferral } from "./deferral.ts";
 import { createDiscovery, type Discovery, type FoundEndpoint } from "./discovery.ts";
 import type { DnsResolver } from "./dns.ts";
 import { H2Pool } from "./h2/h2-pool.ts";
@@ -29,7 +28,7 @@ export interface ClusterOptions {
   readonly config: ClusterConfig;
   /** Of the silo; the cluster's own scope is made from it. */
   readonly metrics: MetricScope;
-  readonly clock: Clock;
+  readonly turn: Turn;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly dns: DnsResolver;
@@ -60,7 +59,8 @@ export class UpstreamCluster implements Cluster {
   #phase: "serving" | "draining" | "closed" = "serving";
 
   constructor(options: ClusterOptions) {
-    const { config, clock } = options;
+    const { config } = options;
+    const { clock } = options.turn;
     this.config = config;
     this.#random = options.random;
     const statName = config.altStatName === "" ? config.name : config.altStatName;
@@ -75,7 +75,7 @@ export class UpstreamCluster implements Cluster {
       handles,
       breakers: this.#breakers,
       clock,
-      deferral: new Deferral(),
+      turn: options.turn,
       limits: { headBytesMax: config.maxHeadersBytes, headersCountMax: config.maxHeadersCount },
       connect: options.connect,
       connectHttp2: options.connectHttp2,

@@ -5,10 +5,10 @@
  * @hot per-request, per-chunk
  */
 import { assert } from "../base/assert.ts";
+import type { Deferred, Turn } from "../base/turn.ts";
 import type { ResponseHead } from "../http/h1/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
-import type { Deferral, Deferred } from "./deferral.ts";
 import { type ExchangeState, nextExchangeState, requestIsComplete } from "./exchange-states.ts";
 import { QueuedRequest } from "./queued-request.ts";
 import type { EndpointCounts } from "./stats.ts";
@@ -49,7 +49,7 @@ export interface ExchangeConnection {
 /** What an exchange needs of its pool. */
 export interface ExchangeOwner {
   readonly bufferBytesMax: number;
-  readonly deferral: Deferral;
+  readonly turn: Turn;
   readonly counts: EndpointCounts;
   monotonicMs(): number;
   /** The exchange waits no longer. */
@@ -256,7 +256,7 @@ export class Exchange implements UpstreamRequest, Deferred {
   #setAbove(above: boolean): void {
     if (above === this.#above) return;
     this.#above = above;
-    this.#owner.deferral.schedule(this);
+    this.#owner.turn.schedule(this);
   }
 
   #reportWatermark(): void {
@@ -271,7 +271,7 @@ export class Exchange implements UpstreamRequest, Deferred {
     this.#owner.counts.rqError++;
     this.#failure = "protocolError";
     this.#failureDetail = detail;
-    this.#owner.deferral.schedule(this);
+    this.#owner.turn.schedule(this);
     this.#leaveConnection();
   }
 

@@ -2,12 +2,12 @@
  * What every pool of one cluster shares: configuration, counters, breakers, and the way to connect.
  */
 import type { Clock } from "../base/clock.ts";
+import type { Turn } from "../base/turn.ts";
 import type { ClusterConfig } from "../config/types.ts";
 import type { H1Limits } from "../http/h1/types.ts";
 import type { Http2Connecting, Http2Events } from "../net/connect-h2.ts";
 import type { ConnectEvents, Connection } from "../net/types.ts";
 import type { Breakers } from "./breakers.ts";
-import type { Deferral } from "./deferral.ts";
 import type { ClusterHandles } from "./stats.ts";
 import type { EndpointInfo } from "./types.ts";
 
@@ -22,7 +22,7 @@ export interface PoolRuntime {
   readonly handles: ClusterHandles;
   readonly breakers: Breakers;
   readonly clock: Clock;
-  readonly deferral: Deferral;
+  readonly turn: Turn;
   readonly limits: H1Limits;
   readonly connect: Connect;
   readonly connectHttp2: ConnectHttp2;

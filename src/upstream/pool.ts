@@ -4,8 +4,8 @@
  * @hot per-request
  */
 import type { Timer } from "../base/clock.ts";
+import type { Turn } from "../base/turn.ts";
 import { type ClientOwner, type ConnectFailure, Http1Client } from "./client.ts";
-import type { Deferral } from "./deferral.ts";
 import { Exchange, type ExchangeOwner } from "./exchange.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
 import { EndpointCounts } from "./stats.ts";
@@ -57,8 +57,8 @@ export class EndpointPool implements Pool, ClientOwner, ExchangeOwner {
     return this.#runtime.config.perConnectionBufferBytes;
   }
 
-  get deferral(): Deferral {
-    return this.#runtime.deferral;
+  get turn(): Turn {
+    return this.#runtime.turn;
   }
 
   monotonicMs(): number {

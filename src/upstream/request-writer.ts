@@ -4,6 +4,7 @@
  * already leaves in the same write. Owned by an Http1Client.
  * @hot per-request, per-chunk
  */
+import type { Deferred, Turn } from "../base/turn.ts";
 import { latin1 } from "../http/h1/latin1.ts";
 import {
   CHUNK_END,
@@ -18,7 +19,6 @@ import type { BodyFraming } from "../http/h1/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { Connection } from "../net/types.ts";
 import type { BodyChunk } from "../shm/body-chunk.ts";
-import type { Deferral, Deferred } from "./deferral.ts";
 
 /** Chunks up to this many bytes are copied into the text between their size line and line end. */
 const COPIED_BYTES_MAX = 2_048;
@@ -29,7 +29,7 @@ const NO_LENGTH = -1;
 
 export class RequestWriter implements Deferred {
   readonly #connection: Connection;
-  readonly #deferral: Deferral;
+  readonly #turn: Turn;
   #framing: BodyFraming = "none";
   /** Bytes of a content-length body that are still to come. */
   #bodyLeft = 0;
@@ -39,9 +39,9 @@ export class RequestWriter implements Deferred {
   #untouched = true;
   #bytesWritten = 0;
 
-  constructor(connection: Connection, deferral: Deferral) {
+  constructor(connection: Connection, turn: Turn) {
     this.#connection = connection;
-    this.#deferral = deferral;
+    this.#turn = turn;
   }
 
   /** Bytes written on the connection since it was made. */
@@ -81,7 +81,7 @@ export class RequestWriter implements Deferred {
       this.#putText(text);
     } else {
       this.#held = text;
-      this.#deferral.schedule(this);
+      this.#turn.schedule(this);
     }
     return true;
   }

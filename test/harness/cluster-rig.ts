@@ -1,6 +1,7 @@
 /**
  * One cluster over fake connections: the test plays the router, the kernel and the upstream.
  */
+import { Turn } from "../../src/base/turn.ts";
 import type { ClusterConfig } from "../../src/config/types.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
 import { BodyChunk } from "../../src/shm/body-chunk.ts";
@@ -33,7 +34,7 @@ export class ClusterRig {
     this.cluster = new UpstreamCluster({
       config: clusterConfig({ endpoints: [endpointConfig("10.0.0.1", 80)], ...overrides }),
       metrics: this.metrics,
-      clock: this.clock,
+      turn: new Turn(this.clock),
       random: prng(3),
       dns,
       connect: (target, events) => {

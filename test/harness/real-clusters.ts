@@ -3,9 +3,10 @@
  */
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/base/clock.ts";
+import { Turn } from "../../src/base/turn.ts";
 import type { ClusterConfig } from "../../src/config/types.ts";
 import { BodySlab } from "../../src/shm/body-slab.ts";
-import { createClusterSet } from "../../src/upstream/cluster-set.ts";
+import { createClusterSet, socketConnectors } from "../../src/upstream/cluster-set.ts";
 import { type DnsResolver, systemDns } from "../../src/upstream/dns.ts";
 import type { Cluster, ClusterSet, UpstreamRequest } from "../../src/upstream/types.ts";
 import { clusterConfig, endpointConfig } from "./cluster-config.ts";
@@ -34,7 +35,8 @@ export class RealClusters {
       clusters: configs,
       metrics: this.metrics,
       slab: this.slab,
-      clock: systemClock,
+      connectorsOf: socketConnectors,
+      turn: new Turn(systemClock),
       random: prng(11),
       dns,
     });

@@ -106,7 +106,7 @@ interface Ban {
 }
 
 /** Composition roots hand out what others receive. */
-const ROOTS = ["main/main.ts", "silo/silo.ts"];
+const ROOTS = ["main/main.ts", "silo/silo.ts", "silo/create-services.ts"];
 
 const BANS: readonly Ban[] = [
   { pattern: /\bconsole\.\w+/g, instead: "base/log.ts", except: [] },

@@ -160,5 +160,12 @@ function framingLine(framing: BodyFraming, length: string | null): string {
  * may put in is said by `isValidHeaderValue`.
  */
 function isOneLine(value: string): boolean {
-  return !value.includes("\n") && !value.includes("\r") && !value.includes("\0");
+  const { length } = value;
+  // Three searches of the engine cost as much as looking at some sixty characters.
+  if (length > 64) return !value.includes("\n") && !value.includes("\r") && !value.includes("\0");
+  for (let i = 0; i < length; i++) {
+    const byte = value.charCodeAt(i);
+    if (byte < 0x0e && (byte === 0x0a || byte === 0x0d || byte === 0)) return false;
+  }
+  return true;
 }

@@ -2,6 +2,7 @@
  * Writes one response at a time to a client connection: framing, coalescing of the head with the
  * first bytes of the body, back-pressure. One per connection, reused. @hot per-request, per-chunk
  */
+import type { Deferred } from "../../base/turn.ts";
 import { serialiseResponseHead, serialiseTrailers } from "../../http/h1/serialise.ts";
 import type { BodyFraming } from "../../http/h1/types.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
@@ -10,7 +11,7 @@ import type { BodyChunk } from "../../shm/body-chunk.ts";
 import type { CodecConnection } from "./codec.ts";
 import type { RequestDecoder, ResponseEncoder } from "./types.ts";
 
-export class CodecResponse implements ResponseEncoder {
+export class CodecResponse implements ResponseEncoder, Deferred {
   /** May the connection serve another request after this response? Set by the connection. */
   keepAlive = true;
   headRequest = false;
@@ -25,10 +26,6 @@ export class CodecResponse implements ResponseEncoder {
   #held = "";
   #flushQueued = false;
   #high = false;
-  readonly #flushHeld = (): void => {
-    this.#flushQueued = false;
-    if (this.#held !== "" && this.#open) this.#writeHeld();
-  };
 
   constructor(connection: Connection, owner: CodecConnection) {
     this.#connection = connection;
@@ -43,6 +40,12 @@ export class CodecResponse implements ResponseEncoder {
     this.#high = false;
     this.keepAlive = version === 11;
     this.headRequest = false;
+  }
+
+  /** The end of the turn: nothing more comes to share the write. */
+  runDeferred(): void {
+    this.#flushQueued = false;
+    if (this.#held !== "" && this.#open) this.#writeHeld();
   }
 
   get pendingBytes(): number {
@@ -71,7 +74,7 @@ export class CodecResponse implements ResponseEncoder {
       this.#finish();
     } else if (!this.#flushQueued) {
       this.#flushQueued = true;
-      process.nextTick(this.#flushHeld);
+      this.#owner.manager.silo.turn.schedule(this);
     }
   }
 
@@ -127,7 +130,7 @@ export class CodecResponse implements ResponseEncoder {
       this.#held = "\r\n";
       if (!this.#flushQueued) {
         this.#flushQueued = true;
-        process.nextTick(this.#flushHeld);
+        this.#owner.manager.silo.turn.schedule(this);
       }
     }
   }

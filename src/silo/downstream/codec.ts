@@ -123,6 +123,13 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
 
   onBytes(buffer: Uint8Array, length: number): void {
     if (this.#closing) return;
+    const { turn } = this.#owner.manager.silo;
+    turn.enter();
+    this.#read(buffer, length);
+    turn.leave();
+  }
+
+  #read(buffer: Uint8Array, length: number): void {
     if (this.#early !== null || (this.#responseOpen && !this.#requestOpen)) {
       this.#keepEarly(buffer, 0, length);
       return;

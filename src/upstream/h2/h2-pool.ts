@@ -3,9 +3,9 @@
  * streams is reached. Requests that find no room wait, oldest first out.
  */
 import type { Timer } from "../../base/clock.ts";
+import type { Turn } from "../../base/turn.ts";
 import type { Http2Connecting, Http2Events } from "../../net/connect-h2.ts";
 import type { ConnectFailure } from "../client.ts";
-import type { Deferral } from "../deferral.ts";
 import { Exchange, type ExchangeOwner } from "../exchange.ts";
 import type { Pool } from "../pool.ts";
 import type { PoolRuntime } from "../pool-runtime.ts";
@@ -35,8 +35,8 @@ export class H2Pool implements Pool, H2ClientOwner, ExchangeOwner {
     return this.#runtime.config.perConnectionBufferBytes;
   }
 
-  get deferral(): Deferral {
-    return this.#runtime.deferral;
+  get turn(): Turn {
+    return this.#runtime.turn;
   }
 
   monotonicMs(): number {
