@@ -57,6 +57,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "accept_http_10",
     "allow_absolute_url",
     "default_host_for_http_10",
+    "enable_trailers",
   ],
   [`${C}SubstitutionFormatString`]: [
     "text_format",

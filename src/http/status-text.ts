@@ -63,6 +63,8 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
   508: "Loop Detected",
   510: "Not Extended",
   511: "Network Authentication Required",
+  // Envoy's own.
+  599: "Last Unassigned Server Error Code",
 };
 
 /** The reason phrase of `status`, or "Unknown" as Envoy writes it. */

@@ -112,11 +112,19 @@ export class ChainDirection {
     this.#leave();
   }
 
-  data(chunk: BodyChunk, endStream: boolean): void {
+  /** As {@link data}, from a codec like Envoy's for HTTP/1: the end is an event of its own. */
+  codecData(chunk: BodyChunk, endStream: boolean): void {
+    const isSplit = endStream && chunk.byteLength > 0;
+    this.data(chunk, endStream && !isSplit);
+    if (isSplit) this.data(null, true);
+  }
+
+  /** `chunk`: null = no bytes. */
+  data(chunk: BodyChunk | null, endStream: boolean): void {
     if (this.#aborted) return;
     this.#ended = endStream;
     const data = new BodyBuffer();
-    data.append(chunk);
+    if (chunk !== null) data.append(chunk);
     this.#depth++;
     this.#dataFrom(0, data, endStream);
     this.#leave();

@@ -63,12 +63,11 @@ export function buildLocalReply(
   headers.append(":status", String(parts.status));
   const bodyless = parts.status === 204 || parts.status === 304 || parts.status < 200;
   const body = bodyless ? EMPTY : parts.body;
+  addGiven(headers, parts.headers);
   if (body.byteLength > 0) {
     headers.append("content-length", String(body.byteLength));
-    headers.append("content-type", "text/plain");
+    if (!headers.has("content-type")) headers.append("content-type", "text/plain");
   }
-  addGiven(headers, parts.headers);
-  if (!bodyless && !headers.has("content-length")) headers.append("content-length", "0");
   const head = requestHeaders?.get(":method") === "HEAD";
   return { headers, body: head ? EMPTY : body };
 }

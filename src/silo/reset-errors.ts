@@ -16,11 +16,14 @@ export const RESET_ERRORS: Readonly<Record<UpstreamResetReason, ProxyErrorCode>>
   localReset: "upstreamReset",
 };
 
+const LATE_CAUSES: Readonly<Partial<Record<UpstreamResetReason, readonly [string, string]>>> = {
+  remoteReset: ["UR", "remote_reset"],
+  remoteRefused: ["UR", "remote_reset"],
+  protocolError: ["UPE", "protocol_error"],
+};
+
 /** Flag and details of a reset after the response had begun. */
 export function lateReset(reason: UpstreamResetReason): [flag: string, details: string] {
-  const isRemote = reason === "remoteReset" || reason === "remoteRefused";
-  const cause = isRemote ? "remote_reset" : "connection_termination";
-  const flag = isRemote ? "UR" : "UC";
-  const details = `upstream_reset_after_response_started{${cause}}`;
-  return [reason === "protocolError" ? "UPE" : flag, details];
+  const [flag, cause] = LATE_CAUSES[reason] ?? ["UC", "connection_termination"];
+  return [flag, `upstream_reset_after_response_started{${cause}}`];
 }

@@ -55,6 +55,8 @@ export class Router implements UpstreamEvents, TimeoutOwner {
   #headersOnly = false;
   #requestComplete = false;
   #forwarding = false;
+  /** The final response's head has come and is not to be retried. */
+  #responding = false;
   #over = false;
   #responsePauses = 0;
   /** The present attempt has a connection. */
@@ -235,8 +237,10 @@ export class Router implements UpstreamEvents, TimeoutOwner {
       cluster.stats.handles.upstream_rq_retry_success.inc();
     }
     this.#retry?.giveUp();
+    this.#responding = true;
     info.responseCodeDetails = "via_upstream";
-    if (!manager.suppressEnvoyHeaders) {
+    info.responseCode = status;
+    if (!manager.suppressEnvoyHeaders && this.#requestComplete) {
       const started = Number.isNaN(info.requestEndMs) ? info.startMs : info.requestEndMs;
       const took = Math.max(0, Math.floor(info.firstUpstreamRxMs - started));
       headers.set("x-envoy-upstream-service-time", String(took));
@@ -282,11 +286,14 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     const { info, manager } = stream;
     manager.silo.wheel.cancel(this.#tryTimeout);
     info.upstreamFailure = detail;
-    if (!stream.responseStarted && this.#isRetriable(reason) && this.#tryAgain()) return;
-    if (stream.responseStarted) {
-      stream.reset(...lateReset(reason));
+    if (this.#responding) {
+      const late = lateReset(reason);
+      // While a filter holds the head, there is still room for an answer.
+      if (stream.responseStarted) stream.reset(...late);
+      else stream.localReply({ ...errorReply(RESET_ERRORS[reason]), details: late[1] });
       return;
     }
+    if (this.#isRetriable(reason) && this.#tryAgain()) return;
     if (reason === "overflow" && !manager.suppressEnvoyHeaders) {
       stream.localReply({ ...errorReply(RESET_ERRORS[reason]), headers: OVERLOADED });
       return;

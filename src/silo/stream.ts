@@ -165,10 +165,9 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
   respondData(chunk: BodyChunk, endStream: boolean): void {
     this.#active();
     if (this.#filters.length === 0 && !this.response.aborted) {
-      this.#encodeChunk(chunk, endStream);
-      if (endStream) this.#finish("responseEnd");
+      this.#sinkChunk(RESPONSE, chunk, endStream);
     } else {
-      this.response.data(chunk, endStream);
+      this.response.codecData(chunk, endStream);
     }
   }
 
@@ -215,9 +214,9 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
 
   // --- local replies ------------------------------------------------------------------------
 
-  /** Answers in the upstream's place (ABI 3.7). A second reply on one stream is ignored. */
+  /** Answers in the upstream's place (ABI 3.7). A second one may only replace the first. */
   localReply(parts: LocalReplyParts): void {
-    if (this.ended || this.#replied) return;
+    if (this.ended || this.#pendingReply !== null || (this.#replied && !this.#responseSeen)) return;
     this.info.addFlag(parts.flag);
     this.info.responseCodeDetails = parts.details;
     if (this.responseStarted) {
@@ -231,6 +230,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
   }
 
   #reply(parts: LocalReplyParts): void {
+    this.#closes ||= parts.status === 400;
     const message = buildLocalReply(parts, this.info.requestHeaders);
     const endStream = message.body.byteLength === 0;
     this.#router.abandon();

@@ -74,6 +74,7 @@ export class WasmFilter implements HttpFilter {
     if (context === null || (direction === RESPONSE && !this.#entered))
       return HEADERS_STATUS.continue;
     const phase = this.phases[direction];
+    if (!this.#entered) context.enter();
     phase.headersOpen = true;
     this.#entered = true;
     const { info } = this.stream;
@@ -230,7 +231,9 @@ class StreamRole implements StreamHost {
     this.#filter.resume(RESPONSE);
   }
   closeStream(): void {
-    this.#filter.stream.reset("LR", "wasm_close_stream");
+    const { stream } = this.#filter;
+    const isUntold = stream.info.responseCodeDetails === "";
+    stream.reset("", isUntold ? "wasm_close_stream" : "");
   }
   sendLocalReply(reply: LocalReply): void {
     const details = reply.details.replaceAll(" ", "_");

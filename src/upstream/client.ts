@@ -208,7 +208,7 @@ export class Http1Client implements ConnectEvents, ExchangeConnection {
     }
     const exchange = present(this.#exchange, "exchange");
     if (!this.#writer.isUntouched && this.#reader.finish()) this.#complete(exchange, false);
-    else this.#failExchange("connectionTermination", "", "remote");
+    else this.#cutShort("");
   }
 
   onWritable(): void {
@@ -228,8 +228,14 @@ export class Http1Client implements ConnectEvents, ExchangeConnection {
         return;
       case "busy":
         if (error === null && !this.#peerEnded) this.onPeerEnd();
-        else this.#failExchange("connectionTermination", connectFailureText(error), "remote");
+        else this.#cutShort(connectFailureText(error));
     }
+  }
+
+  /** The peer is gone: a response that had begun is malformed, as in Envoy. */
+  #cutShort(detail: string): void {
+    const reason = this.#reader.begun ? "protocolError" : "connectionTermination";
+    this.#failExchange(reason, detail, "remote");
   }
 
   #complete(exchange: Exchange, clean: boolean): void {

@@ -27,6 +27,7 @@ export class ResponseReader implements MessageEvents<ResponseHead> {
   #ended = false;
   #keepAlive = false;
   #inBody = false;
+  #begun = false;
 
   constructor(connection: Connection, limits: H1Limits) {
     this.#connection = connection;
@@ -55,6 +56,11 @@ export class ResponseReader implements MessageEvents<ResponseHead> {
     return this.#inBody && !this.#ended;
   }
 
+  /** Whether a byte of the response has come. */
+  get begun(): boolean {
+    return this.#begun;
+  }
+
   get errorDetails(): string {
     return this.#parser.error === null ? "" : this.#parser.error.code;
   }
@@ -65,12 +71,14 @@ export class ResponseReader implements MessageEvents<ResponseHead> {
     this.#keepAlive = false;
     this.#inBody = false;
     this.#ended = false;
+    this.#begun = false;
     this.#parser.startMessage();
     this.#parser.expect(method === "HEAD");
   }
 
   /** Reads bytes `[0, length)`. Informational heads are delivered from here. */
   read(buffer: Uint8Array, length: number): ReadOutcome {
+    this.#begun = true;
     const at = this.#parser.execute(buffer, 0, length);
     if (at < 0) return "malformed";
     if (!this.#ended) return "part";

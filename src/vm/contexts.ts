@@ -114,6 +114,8 @@ export class HttpStreamContext implements GuestContext, StreamContext {
   failed = false;
   /** The guest sent a local reply, or one is queued. */
   replied = false;
+  /** The guest replaced its reply from that reply's own response callbacks. */
+  repliedAgain = false;
   #phase: StreamPhase = "fresh";
   /** Bits of {@link DIRECTION}: halves this plugin holds. */
   #paused = 0;
@@ -142,6 +144,10 @@ export class HttpStreamContext implements GuestContext, StreamContext {
   /** A stream that ended before the plugin knew it: an access logger reads it. */
   endForLog(): void {
     this.#phase = "ended";
+  }
+
+  enter(): void {
+    this.#create("open");
   }
 
   onRequestHeaders(count: number, endStream: boolean): number {

@@ -10,6 +10,8 @@ export class FailedStreamContext implements StreamContext {
     this.#roles = roles;
   }
 
+  enter(): void {}
+
   onRequestHeaders(): number {
     this.#fail();
     return HEADERS_STATUS.stopAllAndWatermark;

@@ -24,6 +24,8 @@ export const DATA_STATUS = {
 export const TRAILERS_STATUS = { continue: 0, stop: 1 } as const;
 
 export interface StreamContext {
+  /** proxy_on_context_create: before anything of the stream may be changed. */
+  enter(): void;
   /** `count` includes pseudo-headers. Returns a HEADERS_STATUS. */
   onRequestHeaders(count: number, endStream: boolean): number;
   /** `size`: readable bytes now. Returns a DATA_STATUS. */

@@ -123,7 +123,7 @@ const CASES: readonly (readonly [path: string, status: number, flags: string, de
     ["/uc", 503, "UC", "upstream_reset_before_response_started{connection_termination}"],
     ["/upe", 502, "UPE", "upstream_reset_before_response_started{protocol_error}"],
     ["/si", 504, "SI", "stream_idle_timeout"],
-    ["/cut", 200, "UC", "upstream_reset_after_response_started{connection_termination}"],
+    ["/cut", 200, "UPE", "upstream_reset_after_response_started{protocol_error}"],
   ];
 
 for (const [path, status, flags, details] of CASES) {

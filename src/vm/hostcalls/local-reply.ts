@@ -2,6 +2,7 @@
 import { STATUS } from "../../abi/enums.ts";
 import type { GroupHostcalls } from "../../abi/hostcall-types.ts";
 import { decodePairs } from "../../abi/pairs.ts";
+import { DIRECTION } from "../current-call.ts";
 import type { HostcallEnv } from "./env.ts";
 import { isHeaderName, isHeaderValue, isPseudoName, lowerCaseName } from "./header-names.ts";
 
@@ -56,8 +57,13 @@ export function localReplyHostcalls(env: HostcallEnv): GroupHostcalls<"localRepl
       const block = memory.view(headersPtr, headersLen);
       if (details === null || body === null || block === null) return STATUS.invalidMemoryAccess;
       const stream = call.stream;
-      // A second reply, and one for a stream that has ended, have no effect.
-      if (stream?.isOpen !== true || stream.replied) return STATUS.ok;
+      // A second reply, and one for a stream that has ended, have no effect; only the response
+      // callbacks of the first one may put another in its place.
+      if (stream?.isOpen !== true) return STATUS.ok;
+      if (stream.replied) {
+        if (call.direction !== DIRECTION.response || stream.repliedAgain) return STATUS.ok;
+        stream.repliedAgain = true;
+      }
       const status = statusSigned >>> 0;
       const grpcStatus = grpcSigned | 0;
       stream.replied = true;

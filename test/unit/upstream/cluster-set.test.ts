@@ -117,7 +117,7 @@ describe("clusters over sockets", () => {
       second.write(part);
       second.end();
       await inside.over;
-      assert.deepEqual(inside.log.at(-1), "reset connectionTermination");
+      assert.deepEqual(inside.log.at(-1), "reset protocolError");
 
       const reset = real.send().events;
       const third = await upstream.nextConnection();

@@ -85,7 +85,7 @@ describe("exchange: how it is cut short", () => {
       const { events } = rig.get();
       connection.receive(part);
       connection.events.onPeerEnd();
-      assert.equal(events.log.at(-1), "reset connectionTermination");
+      assert.equal(events.log.at(-1), "reset protocolError");
       assert.ok(connection.chunks.every((made) => made.references === 0));
     });
   }
@@ -95,7 +95,7 @@ describe("exchange: how it is cut short", () => {
     const { events } = rig.get();
     connection.receive("HTTP/1.1 200 OK\r\n\r\nabc");
     connection.events.onClose(Object.assign(new Error("reset"), { code: "ECONNRESET" }));
-    assert.equal(events.log.at(-1), "reset connectionTermination");
+    assert.equal(events.log.at(-1), "reset protocolError");
   });
 
   test("the router resets: no further event, the connection is closed", () => {

@@ -1,0 +1,78 @@
+/**
+ * What must differ between two runs, or between Envoy and Granary, and nothing else: each row says
+ * why. Everything that is not here is compared byte by byte.
+ */
+import type { Recording } from "./player.ts";
+
+interface Row {
+  readonly find: RegExp;
+  readonly put: string;
+  readonly why: string;
+}
+
+/** Applied to every line of heads, trailers and logs. */
+const LINES: readonly Row[] = [
+  { find: /(\bdate: )[A-Z][a-z]{2}, [\w: ]+ GMT/g, put: "$1DATE", why: "the time of the run" },
+  { find: /(\bserver: )(envoy|granary)\b/g, put: "$1SERVER", why: "it names the product" },
+  {
+    find: /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g,
+    put: "UUID",
+    why: "request ids are random",
+  },
+  { find: /127\.0\.0\.1:\d+/g, put: "127.0.0.1:PORT", why: "ports are given by the kernel" },
+  {
+    find: /(\bx-envoy-upstream-service-time: )\d+/g,
+    put: "$1MS",
+    why: "measured milliseconds",
+  },
+  {
+    find: /^(.*get_current_time_nanoseconds.*= 0) \d+$/,
+    put: "$1 TIME",
+    why: "the time of the run",
+  },
+];
+
+/**
+ * Fields of different names have no order (RFC 9110 5.3), and framing fields are the codec's: heads
+ * are sorted by name. Fields of one name keep theirs.
+ */
+function sortedHead(head: readonly string[]): readonly string[] {
+  const [first = "", ...fields] = head;
+  const nameOf = (line: string): string => line.slice(0, line.indexOf(":"));
+  return [
+    first,
+    ...fields.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0)),
+  ];
+}
+
+/** Start-up of a plugin that has nothing to do there: in every case the same. */
+const START = [
+  /^(\d: )?proxy_on_context_create \d+ 0$/,
+  /^(\d: )?proxy_on_vm_start \d+ \d+$/,
+  /^(\d: )?proxy_on_configure \d+ \d+$/,
+];
+
+const normaliseLine = (line: string): string =>
+  LINES.reduce((text, { find, put }) => text.replace(find, put), line);
+
+/** Without the callbacks of starts in which nothing is called. */
+function withoutStarts(log: readonly string[]): readonly string[] {
+  const rest = [...log];
+  while (START.every((pattern, at) => pattern.test(rest[at] ?? ""))) rest.splice(0, START.length);
+  return rest;
+}
+
+const message = <M extends Recording["client"][number]>(seen: M): M => ({
+  ...seen,
+  head: sortedHead(seen.head.map(normaliseLine)),
+  ...(seen.trailers === undefined ? {} : { trailers: seen.trailers.map(normaliseLine) }),
+});
+
+export function normalise(recording: Recording): Recording {
+  return {
+    ...recording,
+    client: recording.client.map(message),
+    upstream: recording.upstream.map(message),
+    log: withoutStarts(recording.log).map(normaliseLine),
+  };
+}
