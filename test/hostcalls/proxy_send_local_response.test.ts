@@ -231,11 +231,15 @@ describe("proxy_send_local_response edges", () => {
     assert.deepEqual(stream.calls, ["failStream"]);
   });
 
-  it("allows the response's own callbacks to fail without another reply", () => {
+  it("lets the reply's own response callbacks put another in its place, once", () => {
     const stream = new FakeStream();
     const guest = new Guest()
       .on("proxy_on_response_headers", (inner) => {
         send({ status: 500 })(inner);
+        return 0;
+      })
+      .on("proxy_on_response_body", (inner) => {
+        send({ status: 501 })(inner);
         return 0;
       })
       .on("proxy_on_request_headers", (inner) => {
@@ -245,10 +249,11 @@ describe("proxy_send_local_response edges", () => {
       .start();
     const context = guest.open(stream);
     context.onRequestHeaders(1, false);
-    assert.equal(context.onResponseHeaders(1, false), 0);
+    assert.equal(context.onResponseHeaders(1, false), 4);
+    assert.equal(context.onResponseBody(1, true), 0);
     assert.deepEqual(
       stream.replies.map((reply) => reply.status),
-      [401],
+      [401, 500],
     );
   });
 });

@@ -106,18 +106,21 @@ describe("local reply in a callback", () => {
     });
   }
 
-  it("is the only one of its stream, and lets the own response pass", () => {
+  it("is the only one of its callback, and may be replaced once from its own response", () => {
     const fixture = startPlugin({
       callbacks: {
         proxy_on_request_headers: `${REPLY} ${REPLY} (i32.const 0)`,
         proxy_on_response_headers: `${REPLY} (i32.const 0)`,
+        proxy_on_response_body: `${REPLY} (i32.const 0)`,
       },
     });
     const { stream, context } = fixture.open();
     context.onRequestHeaders(1, false);
     assert.equal(context.onRequestBody(5, true), 3, "no further request callbacks");
-    assert.equal(context.onResponseHeaders(1, false), 0);
     assert.equal(stream.replies.length, 1);
+    assert.equal(context.onResponseHeaders(1, false), 4);
+    assert.equal(context.onResponseBody(5, true), 0);
+    assert.equal(stream.replies.length, 2);
   });
 });
 
