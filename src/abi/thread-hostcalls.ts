@@ -135,7 +135,7 @@ export const THREAD_HOSTCALLS = {
       ["name", "bytes"],
       ["queue_id", "outU32"],
     ],
-    statuses: ["ok", "invalidMemoryAccess"],
+    statuses: ["ok", "badArgument", "invalidMemoryAccess", "internalFailure"],
   },
   proxy_resolve_shared_queue: {
     since: "0.1.0",
@@ -154,7 +154,7 @@ export const THREAD_HOSTCALLS = {
       ["queue_id", "u32"],
       ["data", "bytes"],
     ],
-    statuses: ["ok", "notFound", "invalidMemoryAccess"],
+    statuses: ["ok", "notFound", "invalidMemoryAccess", "internalFailure"],
   },
   proxy_dequeue_shared_queue: {
     since: "0.1.0",
@@ -163,7 +163,7 @@ export const THREAD_HOSTCALLS = {
       ["queue_id", "u32"],
       ["data", "outBytes"],
     ],
-    statuses: ["ok", "notFound", "empty", "invalidMemoryAccess"],
+    statuses: ["ok", "notFound", "empty", "invalidMemoryAccess", "internalFailure"],
   },
   proxy_define_metric: {
     since: "0.1.0",

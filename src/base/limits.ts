@@ -87,6 +87,14 @@ export const LIMITS = {
   http2ConnectionWindowBytesDefault: 16_777_216,
   /** Default of `max_concurrent_streams`, both ways (Envoy: 1024 downstream since 1.36). */
   http2StreamsCountDefault: 1_024,
+  /** Shared queues of the process. */
+  sharedQueuesCount: 1_023,
+  /** Memory of the items of all shared queues; address space only until it is used. */
+  sharedQueuesBytes: 67_108_864,
+  /** Items of one shared queue. */
+  sharedQueueItems: 1_000_000,
+  /** One item of a shared queue: copied while a lock is held. */
+  sharedQueueItemBytes: 1_048_576,
   /** Size of a .wasm file. */
   moduleBytes: 268_435_456,
   /** Size of a configuration file. */

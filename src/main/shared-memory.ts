@@ -4,11 +4,18 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../base/clock.ts";
-import { type SharedDataStats, sharedDataStats } from "../metrics/catalogue.ts";
+import { LIMITS } from "../base/limits.ts";
+import {
+  type SharedDataStats,
+  type SharedQueueStats,
+  sharedDataStats,
+  sharedQueueStats,
+} from "../metrics/catalogue.ts";
 import type { Counter, MetricScope } from "../metrics/types.ts";
-import { HeapStatsReader } from "../shm/heap-stats.ts";
+import { type HeapStats, HeapStatsReader } from "../shm/heap-stats.ts";
 import { type OwnerId, Owners } from "../shm/owners.ts";
 import { attachSharedData } from "../shm/shared-data-layout.ts";
+import { attachSharedQueues } from "../shm/shared-queues-layout.ts";
 import {
   createSharedRegions,
   type SharedRegions,
@@ -17,54 +24,76 @@ import {
 } from "../shm/shared-state.ts";
 import type { FullPolicy } from "../shm/shared-table.ts";
 
+/** Main may register queues too; silos sit behind it. */
+const MAIN_SEAT = 0;
+
 export class SharedMemory {
   readonly #regions: SharedRegions;
   readonly #owners: Owners;
   readonly #state: SharedState;
   readonly #dataStats: HeapStatsReader;
-  /** Number of the silo that sits on each index. */
+  readonly #queueStats: HeapStatsReader;
+  /** Number of the silo that sits on each seat. */
   readonly #seats = new Map<number, OwnerId>();
 
   constructor(options: { readonly dataBytes: number; readonly policy: FullPolicy }, clock: Clock) {
-    this.#regions = createSharedRegions({ ...options, random: secretRandom });
+    const queueBytes = LIMITS.sharedQueuesBytes;
+    this.#regions = createSharedRegions({ ...options, queueBytes, random: secretRandom });
     this.#owners = new Owners(this.#regions.owners);
-    this.#state = new SharedState({ ...this.#regions, self: this.#owners.enter() }, clock);
-    const { fields } = attachSharedData(this.#regions.data);
-    this.#dataStats = new HeapStatsReader(this.#regions.data, fields);
+    const { data, queues } = this.#regions;
+    const self = this.#owners.enter();
+    this.#state = new SharedState({ ...this.#regions, self, seat: MAIN_SEAT }, clock);
+    this.#dataStats = new HeapStatsReader(data, attachSharedData(data).fields);
+    this.#queueStats = new HeapStatsReader(queues, attachSharedQueues(queues).fields);
   }
 
   /** What the next silo on seat `index` gets. */
   seat(index: number): SharedSeat {
     const self = this.#owners.enter();
     this.#seats.set(index, self);
-    return { ...this.#regions, self };
+    return { ...this.#regions, self, seat: MAIN_SEAT + 1 + index };
   }
 
-  /** The thread of silo `index` is gone: its locks are recovered. */
+  /** The thread of silo `index` is gone: its locks are recovered, others are told its items. */
   retire(index: number): void {
     const owner = this.#seats.get(index);
     if (owner === undefined) return;
     this.#seats.delete(index);
     this.#owners.died(owner);
     this.#state.data.recover(owner);
+    const { queues } = this.#state.queues;
+    queues.recover(owner);
+    queues.unseat(MAIN_SEAT + 1 + index);
     this.#owners.leave(owner);
   }
 
   /** The stats of what is shared, and how to bring them up to date. */
   metrics(root: MetricScope): () => void {
-    const stats = sharedDataStats(root);
-    return () => report(stats, this.#dataStats);
+    const data = sharedDataStats(root);
+    const queues = sharedQueueStats(root);
+    return () => {
+      report(data, this.#dataStats.read());
+      reportQueues(queues, this.#queueStats.read());
+    };
   }
 }
 
-function report(stats: SharedDataStats, reader: HeapStatsReader): void {
-  const now = reader.read();
+function report(stats: SharedDataStats, now: HeapStats): void {
   stats.entries.set(now.entries);
   stats.bytes_used.set(now.bytesUsed);
   stats.bytes_claimed.set(now.bytesClaimed);
   raise(stats.refused, now.refused);
   raise(stats.evicted, now.evicted);
   raise(stats.expired, now.expired);
+  raise(stats.lock_timeouts, now.busy);
+  raise(stats.locks_recovered, now.repaired);
+}
+
+function reportQueues(stats: SharedQueueStats, now: HeapStats): void {
+  stats.items.set(now.entries);
+  stats.bytes_used.set(now.bytesUsed);
+  raise(stats.dropped, now.evicted);
+  raise(stats.refused, now.refused);
   raise(stats.lock_timeouts, now.busy);
   raise(stats.locks_recovered, now.repaired);
 }

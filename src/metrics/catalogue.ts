@@ -187,6 +187,16 @@ export const SHARED_DATA_STATS = {
   locks_recovered: counter("Locks of shared data recovered from a thread that died"),
 } as const satisfies MetricRows;
 
+/** `granary.shared_queues.<row>`, written by main. */
+export const SHARED_QUEUE_STATS = {
+  items: gauge("Items in shared queues"),
+  bytes_used: gauge("Memory of the items of shared queues, in bytes", "bytes"),
+  dropped: counter("Items dropped from full shared queues"),
+  refused: counter("Items refused by full shared queues"),
+  lock_timeouts: counter("Operations on shared queues given up because of a lock"),
+  locks_recovered: counter("Locks of shared queues recovered from a thread that died"),
+} as const satisfies MetricRows;
+
 /** `wasm.envoy.wasm.runtime.<engine>.<row>`: VMs. */
 export const WASM_RUNTIME_STATS = {
   active: gauge("VMs alive"),
@@ -222,6 +232,7 @@ export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
 export type ConfigReloadStats = HandlesOf<typeof CONFIG_RELOAD_STATS>;
 export type SharedDataStats = HandlesOf<typeof SHARED_DATA_STATS>;
+export type SharedQueueStats = HandlesOf<typeof SHARED_QUEUE_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
 export type CalloutStats = HandlesOf<typeof CALLOUT_STATS>;
 export type WasmPluginStats = HandlesOf<typeof WASM_PLUGIN_STATS>;
@@ -272,6 +283,10 @@ export function configReloadStats(root: MetricScope): ConfigReloadStats {
 
 export function sharedDataStats(root: MetricScope): SharedDataStats {
   return handlesOf(SHARED_DATA_STATS, root.scope("granary.shared_data"));
+}
+
+export function sharedQueueStats(root: MetricScope): SharedQueueStats {
+  return handlesOf(SHARED_QUEUE_STATS, root.scope("granary.shared_queues"));
 }
 
 /** @param engine "v8" or "null" */

@@ -10,6 +10,7 @@ import {
   LISTENER_STATS,
   SERVER_STATS,
   SHARED_DATA_STATS,
+  SHARED_QUEUE_STATS,
   WASM_PLUGIN_STATS,
   WASM_RUNTIME_STATS,
 } from "./catalogue.ts";
@@ -27,6 +28,7 @@ const BUILT_IN: readonly HelpSource[] = [
   ["listener_manager", LISTENER_MANAGER_STATS],
   ["cluster_manager", CLUSTER_MANAGER_STATS],
   ["granary.shared_data", SHARED_DATA_STATS],
+  ["granary.shared_queues", SHARED_QUEUE_STATS],
   ["wasm.envoy.wasm.runtime.v8", WASM_RUNTIME_STATS],
   ["wasm.envoy.wasm.runtime.null", WASM_RUNTIME_STATS],
   ["wasm.x", WASM_PLUGIN_STATS],

@@ -33,12 +33,17 @@ export type ServicesBoot = Pick<
   "index" | "concurrency" | "config" | "modules" | "metricRegions" | "shared"
 >;
 
+export interface OwnServices extends SiloServices {
+  draining: boolean;
+  readonly shared: SharedState;
+}
+
 /** @param connectorsOf how connections to upstreams are made; the default are real ones */
 export function createServices(
   boot: ServicesBoot,
   slab: BodySlab,
   connectorsOf: ConnectorsOf = socketConnectors,
-): SiloServices & { draining: boolean } {
+): OwnServices {
   const ownRegion = present(boot.metricRegions[boot.index], "own metric region");
   const writer = new MetricWriter(ownRegion);
   const metrics = new SiloRecorder(writer);
@@ -59,6 +64,8 @@ export function createServices(
     dns: systemDns,
   });
   const stats = calloutStats(metrics);
+  // Who waits for a lock needs a clock that goes on within a turn.
+  const shared = new SharedState(boot.shared, systemClock);
   const plugins = createPluginHost({
     config: boot.config,
     modules: new Map(boot.modules.map(({ key, module }) => [key, module])),
@@ -69,7 +76,7 @@ export function createServices(
       timers: systemTimers(clock),
       vmEvents: new SiloVmEvents(metrics),
       callouts: new SiloCallouts({ clock, wheel, clusters, stats }),
-      shared: new SharedState(boot.shared, clock),
+      shared,
       dns: dnsHost(systemDns),
       rootProperties: new RootProperties(boot.config.node),
     },
@@ -82,6 +89,7 @@ export function createServices(
     metrics,
     clusters,
     plugins,
+    shared,
     accessLogs: new AccessLogs(clock),
     node: boot.config.node,
     emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),

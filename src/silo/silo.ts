@@ -64,6 +64,7 @@ class Silo implements SiloControl {
 
   async start(): Promise<void> {
     const failures = this.#services.plugins.start();
+    this.#services.shared.queues.listen();
     for (const [index, config] of boot.config.listeners.entries()) {
       await this.#live.open(present(boot.seats[index], "the listener's seat"), config);
     }
@@ -147,6 +148,7 @@ class Silo implements SiloControl {
       await new Promise<void>((resolve) => systemClock.after(STOP_POLL_MS, resolve));
     }
     for (const listener of this.#live.listeners) listener.destroyAll();
+    this.#services.shared.queues.close();
     this.#services.plugins.stop(0);
     this.#services.clusters.close();
     this.#services.accessLogs.flush();

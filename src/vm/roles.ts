@@ -6,6 +6,7 @@
  */
 import type { PropertyValue } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import type { QueueSeat } from "../shm/queue-seat.ts";
 import type { SharedData } from "../shm/shared-data.ts";
 import type { StateDeclaration } from "./declared-properties.ts";
 import type { FailureKind } from "./trap.ts";
@@ -166,9 +167,10 @@ export interface StreamRoles {
   readonly properties: StreamPropertyHost;
 }
 
-/** What VMs share over all threads. See `src/shm/shared-data.ts`. */
+/** What VMs share over all threads. See `shared-data.ts` and `shared-queues.ts` of `src/shm`. */
 export interface SharedStateHost {
   readonly data: SharedData;
+  readonly queues: QueueSeat;
   /** The namespace of a `vm_id`. */
   spaceOf(vmId: string): number;
 }

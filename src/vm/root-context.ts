@@ -110,6 +110,12 @@ export class RootContext implements GuestContext {
     if (!this.#inTick()) this.#armTick();
   }
 
+  /** An item lies in a shared queue that this plugin registered (ABI 2.3). */
+  onQueueReady(queue: number): void {
+    if (!this.vm.running || this.#phase === "deleted") return;
+    notifyGuest(this, this.vm.entries.proxy_on_queue_ready, queue);
+  }
+
   /** Cancels the timer; the period is kept. */
   stopTimer(): void {
     this.#cancelTick?.();

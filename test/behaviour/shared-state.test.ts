@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, it } from "node:test";
 import { FilterRig, type ListenerSpec } from "../harness/filter-rig.ts";
-import { CONTINUE, type Script, scriptedGuest, TRAP } from "../harness/scripted-guest.ts";
+import { A, CONTINUE, type Script, scriptedGuest, TRAP } from "../harness/scripted-guest.ts";
+import { turn } from "../harness/threads.ts";
 
 let rig: FilterRig;
 const limits = { timeout: 20_000 };
@@ -36,6 +37,24 @@ const READER = scriptedGuest((s) => ({
   ],
 }));
 
+/** Registers a queue that tells all silos in turn, fills it, and takes out what it is told of. */
+const QUEUE = scriptedGuest((s) => ({
+  proxy_on_configure: [
+    `(drop (call $proxy_register_shared_queue ${s.slice("work")} (i32.const 3040)))`,
+    `(drop (call $proxy_call_foreign_function ${s.slice("granary.queue_options")}
+      ${s.slice("\u0001\0\0\0\u0001\0\0\0\0\0\0\0")} (i32.const 0) (i32.const 0)))`,
+    "(i32.const 1)",
+  ],
+  proxy_on_request_headers: [
+    `(drop (call $proxy_enqueue_shared_queue (i32.const 1) ${s.slice("an item")}))`,
+    CONTINUE,
+  ],
+  proxy_on_queue_ready: [
+    `(call $out ${s.slice("took")} (call $proxy_dequeue_shared_queue ${A}
+      (i32.const 3040) (i32.const 3044)))`,
+  ],
+}));
+
 const reload = {
   failure_policy: "FAIL_RELOAD",
   reload_config: { backoff: { base_interval: "0.001s" } },
@@ -47,7 +66,12 @@ before(async () => {
     plugins: [{ name, code, vmId, more: reload }],
   });
   rig = await FilterRig.start(
-    [spec("counter", COUNTER, "one"), spec("same", READER, "one"), spec("other", READER, "two")],
+    [
+      spec("counter", COUNTER, "one"),
+      spec("same", READER, "one"),
+      spec("other", READER, "two"),
+      spec("queue", QUEUE, "one"),
+    ],
     "",
     { concurrency: 2 },
   );
@@ -83,3 +107,22 @@ it(
     assert.ok(((await rig.proxy.stat("granary.shared_data.entries")) ?? 0) >= 2);
   },
 );
+
+it("silos share the work of a queue that tells them in turn", limits, async () => {
+  const requests = 12;
+  for (let i = 0; i < requests; i++) assert.equal((await rig.send("queue")).status, 200);
+  while (rig.lines("queue").length < requests) await turn();
+  assert.deepEqual(
+    rig.lines("queue"),
+    Array.from({ length: requests }, () => "took 0 an item"),
+  );
+  // The second field of a line is the thread.
+  const threads = rig.proxy.log
+    .split("\n")
+    .flatMap((line) => /^\[[^\]]*\]\[([^\]]*)\].* took 0/.exec(line)?.[1] ?? []);
+  assert.equal(new Set(threads).size, 2);
+  for (const thread of new Set(threads)) {
+    assert.equal(threads.filter((each) => each === thread).length, requests / 2);
+  }
+  assert.equal(await rig.proxy.stat("granary.shared_queues.items"), 0);
+});

@@ -1,7 +1,8 @@
 /** Roles of a thread and of a stream that record what a VM asks of them. */
+import type { Clock } from "../../src/base/clock.ts";
 import type { PropertyValue } from "../../src/config/types.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
-import { privateSharedState } from "../../src/shm/shared-state.ts";
+import { privateSharedState, type SharedState } from "../../src/shm/shared-state.ts";
 import type { StateDeclaration } from "../../src/vm/declared-properties.ts";
 import type {
   BufferHost,
@@ -9,6 +10,7 @@ import type {
   HttpCallEvents,
   HttpCallRequest,
   LocalReply,
+  SharedStateHost,
   StreamRoles,
   ThreadRoles,
 } from "../../src/vm/roles.ts";
@@ -94,6 +96,33 @@ export class FakeCallouts {
 /** Small: many tests have a thread each. */
 const SHARED_BYTES = 4_194_304;
 
+/** Real, but of this thread alone; made when it is asked for, because few tests share anything. */
+class FakeShared implements SharedStateHost {
+  readonly #clock: Clock;
+  #state: SharedState | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get data(): SharedState["data"] {
+    return this.#real.data;
+  }
+
+  get queues(): SharedState["queues"] {
+    return this.#real.queues;
+  }
+
+  spaceOf(vmId: string): number {
+    return this.#real.spaceOf(vmId);
+  }
+
+  get #real(): SharedState {
+    this.#state ??= privateSharedState(this.#clock, SHARED_BYTES);
+    return this.#state;
+  }
+}
+
 export class FakeThread implements ThreadRoles {
   readonly lines: string[] = [];
   level = 0;
@@ -142,7 +171,6 @@ export class FakeThread implements ThreadRoles {
     },
   };
   readonly clock = new ManualClock();
-  readonly shared = privateSharedState(this.clock, SHARED_BYTES);
   /** Names that guests asked for, and what answers them. */
   readonly lookUps: { readonly name: string; readonly answer: (reply: DnsReply) => void }[] = [];
   readonly dns = {
@@ -150,6 +178,7 @@ export class FakeThread implements ThreadRoles {
       this.lookUps.push({ name, answer });
     },
   };
+  readonly shared: SharedStateHost = new FakeShared(this.clock);
   readonly rootProperties = {
     property: (path: readonly string[]) => this.rootValues[path.join(".")],
   };

@@ -1,5 +1,4 @@
 /** Worker threads of stress tests: started together, counted on, and killed where a test says so. */
-import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 
 /** What a stress worker gets beside its own task. */
@@ -35,7 +34,7 @@ export class StressThread {
     this.worker.on("error", (error) => {
       failure = error.stack ?? String(error);
     });
-    await once(this.worker, "exit");
+    await new Promise((resolve) => this.worker.once("exit", resolve));
     return { report, failure };
   }
 }

@@ -5,6 +5,7 @@ import { expressionFunctions } from "./expressions.ts";
 import { filterStateFunctions } from "./filter-state.ts";
 import { routeFunctions } from "./route.ts";
 import { sharedDataFunctions } from "./shared-data.ts";
+import { sharedQueueFunctions } from "./shared-queues.ts";
 import { signatureFunctions } from "./signatures.ts";
 import type { ForeignFamily, ForeignFunction } from "./types.ts";
 
@@ -16,6 +17,7 @@ const FAMILIES: readonly ForeignFamily[] = [
   signatureFunctions,
   filterStateFunctions,
   sharedDataFunctions,
+  sharedQueueFunctions,
 ];
 
 /** The functions of one VM by name. */

@@ -11,7 +11,7 @@
 import { STATUS } from "../../abi/enums.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { SHARED } from "../../shm/shared-data.ts";
-import { sharedStatus } from "../hostcalls/shared-data.ts";
+import { ownSpace, sharedStatus } from "../hostcalls/shared-data.ts";
 import type { ForeignFamily } from "./types.ts";
 
 function view(bytes: Uint8Array): DataView {
@@ -31,28 +31,27 @@ function encodeKeys(keys: readonly Uint8Array[]): Uint8Array {
 }
 
 export const sharedDataFunctions: ForeignFamily = (env) => {
-  const { shared } = env.roles;
-  const { data } = shared;
-  const space = shared.spaceOf(env.config.vmId);
+  const space = ownSpace(env);
   return {
     "granary.shared_data_delete": (args) =>
-      sharedStatus(env, "granary.shared_data_delete", data.remove(space, args)),
+      sharedStatus(env, "granary.shared_data_delete", env.roles.shared.data.remove(space(), args)),
     "granary.shared_data_ttl": (args) => {
       if (args.byteLength < 4) return STATUS.badArgument;
       const ttlMs = view(args).getUint32(0, true);
-      const result = data.expire(space, args.subarray(4), ttlMs);
+      const result = env.roles.shared.data.expire(space(), args.subarray(4), ttlMs);
       return sharedStatus(env, "granary.shared_data_ttl", result);
     },
     "granary.shared_data_list": (args, answer) => {
       if (args.byteLength < 4) return STATUS.badArgument;
       const count = Math.min(view(args).getUint32(0, true) || Infinity, LIMITS.sharedListCount);
       const max = { count, bytes: LIMITS.sharedListBytes };
-      answer.bytes = encodeKeys(data.list(space, args.subarray(4), max));
+      answer.bytes = encodeKeys(env.roles.shared.data.list(space(), args.subarray(4), max));
       return STATUS.ok;
     },
     "granary.shared_data_add": (args, answer) => {
       if (args.byteLength < 8) return STATUS.badArgument;
-      const result = data.add(space, args.subarray(8), view(args).getBigInt64(0, true));
+      const { data } = env.roles.shared;
+      const result = data.add(space(), args.subarray(8), view(args).getBigInt64(0, true));
       if (result === SHARED.done) {
         answer.bytes = new Uint8Array(12);
         answer.bytes.set(data.bytes.subarray(0, 8));

@@ -21,6 +21,7 @@ import { logHostcalls } from "./log.ts";
 import { metricHostcalls } from "./metrics.ts";
 import { propertyHostcalls } from "./properties.ts";
 import { sharedDataHostcalls } from "./shared-data.ts";
+import { sharedQueueHostcalls } from "./shared-queues.ts";
 import { streamHostcalls } from "./stream.ts";
 import { timeHostcalls } from "./time.ts";
 
@@ -41,6 +42,7 @@ const BODIES = {
   dns: dnsHostcalls,
   callout: calloutHostcalls,
   sharedData: sharedDataHostcalls,
+  sharedQueue: sharedQueueHostcalls,
 } as const satisfies Bodies;
 
 /** Hostcalls that do something; the others link and answer Unimplemented. */

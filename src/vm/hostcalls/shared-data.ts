@@ -26,16 +26,24 @@ export function sharedStatus(env: HostcallEnv, name: string, result: number): nu
   return STATUS_OF[result] ?? STATUS.internalFailure;
 }
 
+/** The namespace of the VM's vm_id; asked for when it is first used. */
+export function ownSpace(env: HostcallEnv): () => number {
+  let space = 0;
+  return () => {
+    if (space === 0) space = env.roles.shared.spaceOf(env.config.vmId);
+    return space;
+  };
+}
+
 export function sharedDataHostcalls(env: HostcallEnv): GroupHostcalls<"sharedData"> {
   const { memory, results } = env;
-  const { shared } = env.roles;
-  const space = shared.spaceOf(env.config.vmId);
+  const space = ownSpace(env);
   return {
     proxy_get_shared_data: (keyPtr, keyLen, ptrPtr, lenPtr, casPtr) => {
       const key = memory.view(keyPtr, keyLen);
       if (key === null || !memory.isRange(casPtr, 4)) return STATUS.invalidMemoryAccess;
-      const { data } = shared;
-      const result = data.get(space, key);
+      const { data } = env.roles.shared;
+      const result = data.get(space(), key);
       if (result !== SHARED.done) return sharedStatus(env, "proxy_get_shared_data", result);
       const { bytes, length, cas } = data;
       memory.writeU32(casPtr, cas);
@@ -50,7 +58,7 @@ export function sharedDataHostcalls(env: HostcallEnv): GroupHostcalls<"sharedDat
       const key = memory.view(keyPtr, keyLen);
       const value = memory.view(valuePtr, valueLen);
       if (key === null || value === null) return STATUS.invalidMemoryAccess;
-      const result = shared.data.set(space, key, value, cas);
+      const result = env.roles.shared.data.set(space(), key, value, cas);
       return result === SHARED.done
         ? STATUS.ok
         : sharedStatus(env, "proxy_set_shared_data", result);

@@ -38,11 +38,15 @@ interface Started {
 class Field {
   readonly regions: SharedRegions = createSharedRegions({
     dataBytes: 32 * MIB,
+    queueBytes: MIB,
     policy: "refuse",
     random: prng(7),
   });
   readonly owners = new Owners(this.regions.owners);
-  readonly state = new SharedState({ ...this.regions, self: this.owners.enter() }, systemClock);
+  readonly state = new SharedState(
+    { ...this.regions, self: this.owners.enter(), seat: 0 },
+    systemClock,
+  );
   readonly progress = new Int32Array(new SharedArrayBuffer(4 * (THREADS + 1)));
 
   start(task: Partial<Task> & { readonly index: number }): Started {
@@ -54,7 +58,7 @@ class Field {
       seed: task.index,
       parkAfter: 0,
       ...task,
-      seat: { ...this.regions, self: owner },
+      seat: { ...this.regions, self: owner, seat: 1 + task.index },
       progress: this.progress,
     });
     return { owner, thread };
