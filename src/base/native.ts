@@ -13,6 +13,11 @@ export interface NativeBindings {
   /** 0, or a negative errno. The number must not be used again. Thread: any. */
   closeFd(fd: number): number;
   /**
+   * `peerIp peerPort localIp localPort` of a connected IP socket; "" where there is none any more.
+   * Thread: any.
+   */
+  socketEnds(fd: number): string;
+  /**
    * Call once at the start of a worker, before uWS is loaded: when the worker is killed, the
    * handles that uWS left open are closed instead of aborting the process. False: built without
    * libuv.

@@ -38,15 +38,13 @@ export class Acceptor implements TargetRegistry {
   }
 
   /**
-   * Binds every doorway, in order; listener n of `dispatch` messages is `doorways[n]`. Where it is
-   * null, silos listen themselves.
-   * @returns the port of each (0 for null), or the first that could not be bound (nothing stays
-   *   open then).
+   * Binds every doorway, in order; listener n of `dispatch` messages is `doorways[n]`.
+   * @returns the port of each, or the first that could not be bound (nothing stays open then).
    */
-  async open(doorways: readonly (Doorway | null)[]): Promise<readonly number[] | ListenFailure> {
+  async open(doorways: readonly Doorway[]): Promise<readonly number[] | ListenFailure> {
     const ports: number[] = [];
     for (const [index, doorway] of doorways.entries()) {
-      const bound = doorway === null ? 0 : await this.openDoor(index, doorway);
+      const bound = await this.openDoor(index, doorway);
       if (typeof bound !== "number") {
         this.close();
         return bound;

@@ -11,7 +11,6 @@ import { systemClock } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
 import { loadNative, type NativeBindings } from "../base/native.ts";
 import type { GranaryConfig, SocketAddress } from "../config/types.ts";
-import type { TransportName } from "../silo/messages.ts";
 import { Acceptor } from "./acceptor.ts";
 import { type AdminLog, createAdminLog } from "./admin-log.ts";
 import { createAdminSource, reopenLogs } from "./admin-source.ts";
@@ -69,7 +68,7 @@ export async function serve(
   const plan = await planDispatch(native, options.concurrency);
   if (plan.warning !== null) log.warn(plan.warning);
   const bindings = native.kind === "loaded" ? native.bindings : null;
-  const doors = await openDoors(config, bindings, transports.transports);
+  const doors = await openDoors(config, bindings);
   if ("message" in doors) return doors.message;
   const seats = transports.transports.map((transport, id) => ({
     id,
@@ -81,11 +80,10 @@ export async function serve(
   return site.run(onServing);
 }
 
-/** With `native` main accepts for the codec; all other ports are only found out. */
+/** With `native` main accepts; without it the ports are only found out. */
 async function openDoors(
   config: GranaryConfig,
   native: NativeBindings | null,
-  transports: readonly TransportName[],
 ): Promise<Doors | ListenFailure> {
   log.info(`loading ${config.clusters.length} static cluster(s)`);
   log.info(`loading ${config.listeners.length} listener(s)`);
@@ -94,17 +92,9 @@ async function openDoors(
     const bound = await reservePorts(listeners);
     return "message" in bound ? bound : { acceptor: null, ports: bound };
   }
-  const isUws = (index: number): boolean => transports[index] === "uws";
   const acceptor = new Acceptor(native, new Balancer("roundRobin"));
-  const bound = await acceptor.open(listeners.map((each, i) => (isUws(i) ? null : each)));
-  if ("message" in bound) return bound;
-  const reserved = await reservePorts(listeners.filter((_, i) => isUws(i)));
-  if ("message" in reserved) {
-    acceptor.close();
-    return reserved;
-  }
-  const rest = [...reserved];
-  return { acceptor, ports: bound.map((port, i) => (isUws(i) ? (rest.shift() ?? port) : port)) };
+  const bound = await acceptor.open(listeners);
+  return "message" in bound ? bound : { acceptor, ports: bound };
 }
 
 interface Blueprint {

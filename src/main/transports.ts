@@ -58,8 +58,7 @@ interface Pick {
 function pick(choice: TransportChoice, isTls: boolean, uws: UwsVerdict): Pick {
   if (choice !== "auto") {
     const known = choice === "uws" && uws.kind === "faulty" ? `; ${uws.reason}` : "";
-    const doors = choice === "uws" ? "; every silo listens, the kernel spreads connections" : "";
-    return { transport: choice, why: `--transport ${choice}${known}${doors}` };
+    return { transport: choice, why: `--transport ${choice}${known}` };
   }
   if (!isTls) return { transport: "codec", why: "plaintext" };
   if (uws.kind === "usable") return { transport: "uws", why: "TLS" };

@@ -109,7 +109,7 @@ export class UpdateDoors {
         config.address.port !== 0 &&
         isDeepStrictEqual(each.config.address, config.address),
     );
-    if (this.#acceptor !== null && seat.transport === "codec") {
+    if (this.#acceptor !== null) {
       if (before !== undefined) {
         this.#handedOver.push([before.seat.id, seat.id]);
         return before.seat.port;

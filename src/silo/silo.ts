@@ -3,7 +3,7 @@
  * connections. Started by main with a SiloBoot; serves until it is stopped or an assertion ends it.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { assert, present } from "../base/assert.ts";
+import { present } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import { exposeOn } from "../base/comlink.ts";
 import { LIMITS } from "../base/limits.ts";
@@ -35,6 +35,8 @@ const STOP_POLL_MS = 20;
 const boot = workerData as SiloBoot;
 const port = present(parentPort, "the silo's parent port");
 const log = new Logger("main");
+const loaded = loadNative();
+const native = loaded.kind === "loaded" ? loaded.bindings : null;
 const send = (message: FromSilo): void => port.postMessage(message);
 
 function startHeartbeat(): void {
@@ -49,8 +51,7 @@ function startHeartbeat(): void {
 
 /** The guard comes before the library: it closes what uWS leaves open if this thread is killed. */
 async function openUws(): Promise<UwsLibrary> {
-  const native = loadNative();
-  if (native.kind === "loaded") native.bindings.armLoopGuard();
+  native?.armLoopGuard();
   const load = await loadUws();
   if (load.kind === "absent") throw new Error(load.reason);
   return load.library;
@@ -77,7 +78,6 @@ class Silo implements SiloControl {
         this.#refuse(message);
         return;
       }
-      assert(listener instanceof SiloListener, "descriptors are for codec listeners");
       listener.accept({ fd: message.fd });
     });
     exposeOn(boot.controlPort, this);
@@ -91,13 +91,14 @@ class Silo implements SiloControl {
 
   async #open(seat: ListenerSeat, managers: readonly HttpManager[]): Promise<DownstreamListener> {
     const { id, port } = seat;
+    const closed = (): void => send({ kind: "connectionClosed", listener: id });
     if (seat.transport === "uws") {
       this.#uws ??= await openUws();
-      const listener = new UwsListener(present(managers[0], "a filter chain"), this.#uws);
-      await listener.listen(port);
+      const gate = { closed, socketEnds: (fd: number) => native?.socketEnds(fd) ?? "" };
+      const listener = new UwsListener(present(managers[0], "a filter chain"), this.#uws, gate);
+      if (boot.dispatch !== "fd") await listener.listen(port);
       return listener;
     }
-    const closed = (): void => send({ kind: "connectionClosed", listener: id });
     const listener = new SiloListener(managers, this.#slab, closed);
     if (boot.dispatch !== "fd") {
       await listener.listen({ port, reusePort: boot.dispatch === "reusePort" });
@@ -119,8 +120,7 @@ class Silo implements SiloControl {
 
   /** The listener was removed while the descriptor was on its way. */
   #refuse({ listener, fd }: ToSilo): void {
-    const native = loadNative();
-    if (native.kind === "loaded") native.bindings.closeFd(fd);
+    native?.closeFd(fd);
     send({ kind: "connectionClosed", listener });
   }
 

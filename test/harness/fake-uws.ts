@@ -81,10 +81,13 @@ export class FakeUwsHandle implements UwsResponseHandle {
     return this;
   }
   pause(): void {
-    this.#live().paused = true;
+    this.#live();
+    // As uWS's: both turn reading over.
+    this.paused = !this.paused;
   }
   resume(): void {
-    this.#live().paused = false;
+    this.#live();
+    this.paused = !this.paused;
     this.resumes++;
   }
   cork(run: () => void): this {

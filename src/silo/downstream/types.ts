@@ -52,6 +52,8 @@ export interface RequestMeta {
 export interface DownstreamListener {
   /** What a stopping silo waits for. */
   readonly connectionCount: number;
+  /** Serves the connection behind `fd`, which this thread owns from now on. */
+  accept(source: { readonly fd: number }): void;
   /** No new connections; what is idle ends now, the rest after its response. Idempotent. */
   drain(): void;
   destroyAll(): void;

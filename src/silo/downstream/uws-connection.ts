@@ -15,8 +15,8 @@ const PULSE = 0;
 const LIFETIME = 1;
 const DRAIN = 2;
 /**
- * uWS closes what is quiet for its own 8 to 12 s. `resume` starts that time anew, so what decides
- * is the configuration alone.
+ * uWS closes what is quiet for its own 8 to 12 s. `resume` starts that time anew, so that what
+ * decides is the configuration alone.
  */
 const PULSE_MS = 5_000;
 /** A connection in doubt is dead, or uWS closes it, within that many pulses. */
@@ -252,8 +252,14 @@ export class UwsConnection implements TimeoutOwner, ExchangeOwner {
       this.#startDrain();
     }
     if (this.#closing) return;
-    if (!this.exchange.paused) this.#socket?.resume();
+    if (!this.exchange.paused) this.#wake();
     silo.wheel.set(this.#pulse, this.#pulseMs(quietMs));
+  }
+
+  /** `resume` alone stops reading: it takes back what `pause` did, whether that was called or not. */
+  #wake(): void {
+    this.#socket?.pause();
+    this.#socket?.resume();
   }
 
   #pulseMs(quietMs: number): number {

@@ -50,7 +50,7 @@ export interface UwsApp {
   filter(run: (response: UwsResponseHandle, change: number) => void): unknown;
   listen(host: string, port: number, run: (listening: object | false) => void): unknown;
   /** Serves a connection that somebody else accepted; the descriptor is uWS's from now on. */
-  adoptSocket?(fd: number): unknown;
+  adoptSocket(fd: number): unknown;
   /** Closes the listening sockets and every connection. */
   close(): unknown;
 }

@@ -15,6 +15,11 @@ async function trial(): Promise<UwsTrial> {
   if (native.kind === "loaded") native.bindings.armLoopGuard();
   const load = await loadUws();
   if (load.kind === "absent") return load;
+  const app = load.library.App();
+  const adopts = typeof app.adoptSocket === "function";
+  app.close();
+  if (!adopts)
+    return { kind: "absent", reason: "this uWebSockets.js cannot take over connections" };
   const failures = await runSelfTest(load.library, systemClock);
   return { kind: "tried", failures };
 }

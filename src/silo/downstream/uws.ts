@@ -3,6 +3,7 @@
  * that the acceptor hands over (or listens itself), checks requests and finds their connections;
  * see docs/adr/010-uws-connections.md. Thread: one silo. @hot per-request
  */
+import { assert } from "../../base/assert.ts";
 import { Logger } from "../../base/log.ts";
 import type { H1ErrorCode } from "../../http/h1/errors.ts";
 import { h1Error } from "../../http/h1/errors.ts";
@@ -29,9 +30,20 @@ const UNKNOWN_TLS: TlsInfo = {
   local: null,
 };
 
+/** How connections come from main. */
+export interface UwsGate {
+  /** As the addon's. */
+  socketEnds(fd: number): string;
+  /** Told when a connection is gone. */
+  closed(): void;
+}
+
 export class UwsListener implements DownstreamListener, ConnectionOwner, StrangersOwner {
   #manager: HttpManager;
   readonly #library: UwsLibrary;
+  readonly #gate: UwsGate;
+  /** What is known of the descriptor that uWS is about to take over. */
+  #arriving: ConnectionEnds | null = null;
   readonly #app: UwsApp;
   readonly #guard: UwsGuard;
   readonly #connections = new Set<UwsConnection>();
@@ -52,7 +64,7 @@ export class UwsListener implements DownstreamListener, ConnectionOwner, Strange
     if (this.#pending !== null) this.#meetStranger(this.#pending);
   };
 
-  constructor(manager: HttpManager, library: UwsLibrary) {
+  constructor(manager: HttpManager, library: UwsLibrary, gate: UwsGate) {
     const { tls } = manager.chain;
     const limits = {
       headBytesMax: manager.hcm.maxRequestHeadersBytes,
@@ -60,6 +72,7 @@ export class UwsListener implements DownstreamListener, ConnectionOwner, Strange
     };
     this.#manager = manager;
     this.#library = library;
+    this.#gate = gate;
     this.#tls = tls === null ? null : UNKNOWN_TLS;
     this.#guard = new UwsGuard(limits, tls === null ? "http" : "https");
     this.#strangers = new UwsStrangers(this);
@@ -70,6 +83,15 @@ export class UwsListener implements DownstreamListener, ConnectionOwner, Strange
 
   get connectionCount(): number {
     return this.#openCount;
+  }
+
+  accept({ fd }: { readonly fd: number }): void {
+    const text = this.#gate.socketEnds(fd);
+    const count = this.#openCount;
+    this.#arriving = text === "" ? null : this.#endsIn(text);
+    this.#app.adoptSocket(fd);
+    this.#arriving = null;
+    assert(this.#openCount === count + 1, "uWS takes over every descriptor");
   }
 
   /** Listens on `port`, together with the other silos. Setup time. */
@@ -120,8 +142,13 @@ export class UwsListener implements DownstreamListener, ConnectionOwner, Strange
 
   #counted(socket: UwsResponseHandle, change: number): void {
     this.#openCount += change;
-    if (change < 0) this.#untold++;
-    else this.#connections.add(new UwsConnection(this, socket, this.#endsOf(socket)));
+    if (change > 0) {
+      const ends = this.#arriving ?? this.#endsOf(socket);
+      this.#connections.add(new UwsConnection(this, socket, ends));
+      return;
+    }
+    this.#untold++;
+    this.#gate.closed();
   }
 
   #endsOf(socket: UwsResponseHandle): ConnectionEnds {
@@ -131,6 +158,19 @@ export class UwsListener implements DownstreamListener, ConnectionOwner, Strange
     const ip = plainAddress(text);
     const remote = { remoteIp: ip, remotePort, directIp: ip, directPort: remotePort };
     return { ...remote, localIp: host, localPort: this.#port, tls: this.#tls };
+  }
+
+  #endsIn(text: string): ConnectionEnds {
+    const [remoteIp = "", remotePort = "0", localIp = "", localPort = "0"] = text.split(" ");
+    return {
+      remoteIp,
+      remotePort: Number(remotePort),
+      directIp: remoteIp,
+      directPort: Number(remotePort),
+      localIp,
+      localPort: Number(localPort),
+      tls: this.#tls,
+    };
   }
 
   forgetCloses(): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { createServer, Socket } from "node:net";
+import { connect, createServer, Socket } from "node:net";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { present } from "../../../src/base/assert.ts";
@@ -38,6 +38,24 @@ describe("native addon", NEEDS_NATIVE, () => {
     assert.ok(bindings.dupFd(-1) < 0);
     assert.ok(bindings.closeFd(-1) < 0);
     for (const odd of [Number.NaN, 0.5, 2 ** 32]) assert.ok(bindings.dupFd(odd) < 0, `${odd}`);
+  });
+
+  it("tells both ends of a connection, over IPv4 and IPv6, and nothing of what is none", async () => {
+    const bindings = present(NATIVE, "addon");
+    for (const host of ["127.0.0.1", "::1"]) {
+      const server = createServer().listen(0, host);
+      await once(server, "listening");
+      const { port } = server.address() as { port: number };
+      const accepted = once(server, "connection");
+      const visitor = connect(port, host);
+      const [socket] = (await accepted) as [Socket & { _handle: { fd: number } }];
+      const ends = bindings.socketEnds(socket._handle.fd);
+      assert.equal(ends, `${host} ${visitor.localPort} ${host} ${port}`);
+      visitor.destroy();
+      socket.destroy();
+      server.close();
+    }
+    for (const odd of [-1, Number.NaN, 0]) assert.equal(bindings.socketEnds(odd), "");
   });
 
   it("keeps the process alive when a worker with open uWS sockets is killed", (context) => {

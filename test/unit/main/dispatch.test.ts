@@ -6,6 +6,7 @@ import { canReusePort, planDispatch } from "../../../src/main/dispatch.ts";
 const BINDINGS: NativeBindings = {
   dupFd: () => -1,
   closeFd: () => -1,
+  socketEnds: () => "",
   armLoopGuard: () => false,
 };
 const LOADED: NativeResult = { kind: "loaded", bindings: BINDINGS, path: "granary.node" };

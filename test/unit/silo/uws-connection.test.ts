@@ -68,6 +68,7 @@ describe("uws connection", () => {
       clock.advance(1_000);
       // uWS closes after 8 s at the earliest.
       assert.ok(socket.resumes >= Math.floor((second + 1) / 8), `${second} s`);
+      assert.equal(socket.paused, false);
     }
     assert.deepEqual([socket.closed, counts.idle], [false, 0]);
     clock.advance(1_100);
