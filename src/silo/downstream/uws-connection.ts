@@ -256,7 +256,7 @@ export class UwsConnection implements TimeoutOwner, ExchangeOwner {
     silo.wheel.set(this.#pulse, this.#pulseMs(quietMs));
   }
 
-  /** `resume` alone stops reading: it takes back what `pause` did, whether that was called or not. */
+  /** `resume` alone would stop reading: it takes back a `pause` that was not. */
   #wake(): void {
     this.#socket?.pause();
     this.#socket?.resume();
