@@ -9,11 +9,12 @@ import {
 } from "../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts";
 import type { WasmAccessLog } from "../gen/envoy/extensions/access_loggers/wasm/v3/wasm_pb.ts";
 import { WasmAccessLogSchema } from "../gen/envoy/extensions/access_loggers/wasm/v3/wasm_pb.ts";
+import { compileLogFilter } from "./compile-log-filter.ts";
 import { readSourceText } from "./compile-source.ts";
 import { compilePlugin, type ListenerOfPlugin } from "./compile-wasm.ts";
 import { DEFAULT_ACCESS_LOG_FORMAT, parseFormat } from "./format.ts";
 import type { Place } from "./place.ts";
-import { unpack } from "./place.ts";
+import { unpack, wireText } from "./place.ts";
 import type { JsonValue } from "./protobuf.ts";
 import { isMessage } from "./protobuf.ts";
 import type { AccessLogConfig, Format, JsonFormat, PluginConfig } from "./types.ts";
@@ -40,7 +41,8 @@ export function compileAccessLogs(
 export function accessLogOfPath(path: string): AccessLogConfig {
   const read = parseFormat(DEFAULT_ACCESS_LOG_FORMAT);
   const format = "format" in read ? read.format : [];
-  return { sink: sinkOf(path), format: { kind: "text", format }, omitEmptyValues: false };
+  const text = { kind: "text", format } as const;
+  return { sink: sinkOf(path), filter: null, format: text, omitEmptyValues: false };
 }
 
 function compileAccessLog(
@@ -54,16 +56,22 @@ function compileAccessLog(
     return null;
   }
   const message = unpack(log.configType.value);
+  const filter =
+    log.filter === undefined ? null : compileLogFilter(log.filter, place.child("filter"));
   if (isMessage(message, FileAccessLogSchema)) {
-    return { sink: sinkOf(message.path), ...fileFormat(message, at) };
+    return { sink: sinkOf(message.path), filter, ...fileFormat(message, at) };
   }
   const out = isMessage(message, StdoutAccessLogSchema);
   if (out || isMessage(message, StderrAccessLogSchema)) {
     const { value } = message.accessLogFormat;
     const sink = { kind: out ? ("stdout" as const) : ("stderr" as const) };
-    return { sink, ...substitutionFormat(value, at.child("log_format")) };
+    return { sink, filter, ...substitutionFormat(value, at.child("log_format")) };
   }
   if (plugins !== null && isMessage(message, WasmAccessLogSchema)) {
+    if (filter !== null) {
+      const text = "a filter of a Wasm access logger is not implemented by Granary";
+      place.child("filter").problem(text, "decide in the plugin");
+    }
     const plugin = compileLoggerPlugin(message, plugins.listener, at);
     if (plugin !== null) plugins.made.push(plugin);
     return null;
@@ -106,7 +114,7 @@ function fileFormat(message: FileAccessLog, place: Place): LogFormat {
   }
 }
 
-function substitutionFormat(
+export function substitutionFormat(
   message: SubstitutionFormatString | undefined,
   place: Place,
 ): LogFormat {
@@ -114,10 +122,7 @@ function substitutionFormat(
   const { case: kind, value } = message.format;
   const omit = message.omitEmptyValues;
   if (kind === "jsonFormat") {
-    const log = jsonLogFormat(value, place.child("json_format"));
-    const sort = message.jsonFormatOptions?.sortProperties ?? false;
-    if (log.format.kind === "text") return log;
-    return { format: { ...log.format, sort }, omitEmptyValues: omit };
+    return { ...jsonLogFormat(value, place.child("json_format")), omitEmptyValues: omit };
   }
   if (kind === "textFormat") return textFormat(value, omit, place.child("text_format"));
   if (kind === "textFormatSource") {
@@ -128,23 +133,27 @@ function substitutionFormat(
 }
 
 function textFormat(text: string, omitEmptyValues: boolean, place: Place): LogFormat {
-  return { format: { kind: "text", format: compileFormat(text, place) }, omitEmptyValues };
+  const format = compileFormat(wireText(text), place);
+  return { format: { kind: "text", format }, omitEmptyValues };
 }
 
 function jsonLogFormat(json: JsonValue, place: Place): LogFormat {
   const made = jsonFormat(json, place);
-  return { format: { kind: "json", json: made, sort: false }, omitEmptyValues: false };
+  return { format: { kind: "json", json: made }, omitEmptyValues: false };
 }
 
 function jsonFormat(json: JsonValue, place: Place): JsonFormat {
-  if (typeof json === "string") return { kind: "string", format: compileFormat(json, place) };
+  if (typeof json === "string") {
+    return { kind: "string", format: compileFormat(wireText(json), place) };
+  }
   if (typeof json !== "object" || json === null) return { kind: "literal", value: json };
   if (Array.isArray(json)) {
     return { kind: "array", items: json.map((item, i) => jsonFormat(item, place.item(i))) };
   }
-  const fields = Object.entries(json).map(
-    ([key, value]) => [key, jsonFormat(value, place.child(key))] as const,
-  );
+  // As in Envoy: sorted, whatever the order in the configuration.
+  const fields = Object.entries(json)
+    .map(([key, value]) => [wireText(key), jsonFormat(value, place.child(key))] as const)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   return { kind: "object", fields };
 }
 

@@ -11,6 +11,7 @@ import {
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { compileAccessLogs } from "./compile-access-log.ts";
+import { compileLocalReply } from "./compile-local-reply.ts";
 import { compileRoutes } from "./compile-routes.ts";
 import type { ListenerOfPlugin } from "./compile-wasm.ts";
 import { compileWasm } from "./compile-wasm.ts";
@@ -84,6 +85,7 @@ export function compileHcm(
     httpFilters,
     accessLogs,
     accessLogPlugins: loggers.made,
+    localReply: compileLocalReply(message.localReplyConfig, place.child("local_reply_config")),
     routes,
     normalizePath: message.normalizePath ?? false,
     mergeSlashes: message.mergeSlashes,

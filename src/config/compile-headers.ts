@@ -42,7 +42,7 @@ export function compileHeaders(message: HeaderFields, place: Place): HeaderMutat
   };
 }
 
-function headerToAdd(option: HeaderValueOption, place: Place): HeaderMutation {
+export function headerToAdd(option: HeaderValueOption, place: Place): HeaderMutation {
   const at = place.child("header");
   const name = (option.header?.key ?? "").toLowerCase();
   if (!HEADER_NAME.test(name)) {

@@ -49,7 +49,7 @@ function compilePath(match: RouteMatch, place: Place): RouteMatchConfig["path"] 
   }
 }
 
-function compileHeaderMatch(matcher: HeaderMatcher, place: Place): HeaderMatchConfig {
+export function compileHeaderMatch(matcher: HeaderMatcher, place: Place): HeaderMatchConfig {
   return {
     name: matcher.name.toLowerCase(),
     match: headerMatchOf(matcher, place),

@@ -6,7 +6,7 @@ export interface FormatOperator {
   /** Whether parentheses must, may or must not follow. */
   readonly argument: "required" | "optional" | "none";
   /** How the argument is checked: header names, a time format, one of the words. */
-  readonly shape: "headers" | "time" | "name" | "path" | "words" | "none";
+  readonly shape: "headers" | "time" | "name" | "path" | "words" | "span" | "none";
   /** Whether `:length` may follow. */
   readonly length: boolean;
   readonly words: readonly string[];
@@ -21,19 +21,34 @@ const row = (
 
 const PLAIN = row("none", "none", true);
 const HEADER = row("required", "headers", true);
+const TIME = row("optional", "time", false);
+const PATH_WORDS = ["WQ", "NQ"].flatMap((query) =>
+  ["", ":ORIG", ":PATH", ":ORIG_OR_PATH"].map((source) => query + source),
+);
 
 export const FORMAT_OPERATORS: ReadonlyMap<string, FormatOperator> = new Map([
   ["REQ", HEADER],
   ["RESP", HEADER],
   ["TRAILER", HEADER],
   ["REQ_WITHOUT_QUERY", HEADER],
-  ["START_TIME", row("optional", "time", false)],
-  ["DYNAMIC_METADATA", row("required", "path", true)],
+  ["START_TIME", TIME],
+  ["START_TIME_LOCAL", TIME],
+  ["EMIT_TIME", TIME],
+  ["EMIT_TIME_LOCAL", TIME],
+  ["COMMON_DURATION", row("required", "span", false)],
+  ["QUERY_PARAM", row("required", "name", true)],
+  ["PATH", row("required", "words", true, PATH_WORDS)],
   ["FILTER_STATE", row("required", "path", true)],
   ["ENVIRONMENT", row("required", "name", true)],
   ["GRPC_STATUS", row("optional", "words", true, ["CAMEL_STRING", "SNAKE_STRING", "NUMBER"])],
   ...[
     "REQUEST_DURATION",
+    "REQUEST_TX_DURATION",
+    "REQUEST_HEADERS_BYTES",
+    "RESPONSE_HEADERS_BYTES",
+    "RESPONSE_TRAILERS_BYTES",
+    "LOCAL_REPLY_BODY",
+    "ACCESS_LOG_TYPE",
     "RESPONSE_DURATION",
     "RESPONSE_TX_DURATION",
     "DURATION",
@@ -48,6 +63,15 @@ export const FORMAT_OPERATORS: ReadonlyMap<string, FormatOperator> = new Map([
     "ROUTE_NAME",
     "VIRTUAL_CLUSTER_NAME",
     "UPSTREAM_HOST",
+    "UPSTREAM_HOST_NAME",
+    "UPSTREAM_HOST_NAME_WITHOUT_PORT",
+    "UPSTREAM_CLUSTER_RAW",
+    "UPSTREAM_REMOTE_PORT",
+    "UPSTREAM_TLS_VERSION",
+    "UPSTREAM_TLS_CIPHER",
+    "UPSTREAM_PEER_SUBJECT",
+    "UPSTREAM_PEER_URI_SAN",
+    "UPSTREAM_PEER_DNS_SAN",
     "UPSTREAM_CLUSTER",
     "UPSTREAM_LOCAL_ADDRESS",
     "UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT",
@@ -62,6 +86,14 @@ export const FORMAT_OPERATORS: ReadonlyMap<string, FormatOperator> = new Map([
     "DOWNSTREAM_LOCAL_ADDRESS",
     "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT",
     "DOWNSTREAM_LOCAL_PORT",
+    "DOWNSTREAM_REMOTE_PORT",
+    "DOWNSTREAM_PEER_URI_SAN",
+    "DOWNSTREAM_PEER_DNS_SAN",
+    "DOWNSTREAM_PEER_FINGERPRINT_256",
+    "DOWNSTREAM_LOCAL_SUBJECT",
+    "DOWNSTREAM_LOCAL_URI_SAN",
+    "DOWNSTREAM_LOCAL_DNS_SAN",
+    "GRPC_STATUS_NUMBER",
     "DOWNSTREAM_TLS_VERSION",
     "DOWNSTREAM_TLS_CIPHER",
     "DOWNSTREAM_PEER_SUBJECT",

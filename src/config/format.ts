@@ -15,8 +15,10 @@ export type FormatRead =
 /** Name, `(argument)`, `:length`; the argument may hold percent signs (START_TIME). */
 const OPERATOR = /%([A-Z0-9_]+)(?:\((.*?)\))?(?::(\d+))?%/y;
 const HEADER_NAME = /^:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** strftime letters of START_TIME, with Envoy's `%3f` and `%f` for fractions. */
-const TIME = /%(?:[1-9]?f|[A-Za-z%])/g;
+/** strftime letters that are implemented, with Envoy's `%3f` and `%f` for fractions. */
+const TIME = /%(?:[1-9]f|[aAbBcdDeFfhHIjmMprRsSTuwxXyYzZ%])/g;
+const POINT = "(?:DS_RX_BEG|DS_RX_END|US_TX_BEG|US_RX_BEG|US_RX_END|DS_TX_BEG|DS_TX_END)";
+const SPAN = new RegExp(`^${POINT}:${POINT}:(?:ms|us|ns)$`);
 
 /**
  * Parses one format string.
@@ -99,6 +101,10 @@ function shapeError(operator: FormatOperator, argument: string): string | null {
     }
     case "time":
       return argument.replaceAll(TIME, "").includes("%") ? "not a time format" : null;
+    case "span":
+      return SPAN.test(argument)
+        ? null
+        : "write two points and ms, us or ns: DS_RX_BEG:DS_TX_END:ms";
     case "words":
       return operator.words.includes(argument)
         ? null

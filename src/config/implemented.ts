@@ -16,6 +16,7 @@ const R = "envoy.config.route.v3.";
 const CL = "envoy.config.cluster.v3.";
 const EP = "envoy.config.endpoint.v3.";
 const L = "envoy.config.listener.v3.";
+const ALOG = "envoy.config.accesslog.v3.";
 const LF = "envoy.extensions.filters.listener.";
 const TLS = "envoy.extensions.transport_sockets.tls.v3.";
 const WASM = "envoy.extensions.wasm.v3.";
@@ -65,6 +66,8 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "json_format",
     "omit_empty_values",
     "json_format_options",
+    "content_type",
+    "formatters",
   ],
   [`${C}JsonFormatOptions`]: ["sort_properties"],
   [`${C}TypedExtensionConfig`]: ["name", "typed_config"],
@@ -73,7 +76,37 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   [`${LOG}wasm.v3.WasmAccessLog`]: ["config"],
   [`${WASM}WasmService`]: ["config", "singleton"],
   [`${C}BackoffStrategy`]: ["base_interval"],
-  "envoy.config.accesslog.v3.AccessLog": ["name", "typed_config"],
+  "envoy.config.accesslog.v3.AccessLog": ["name", "filter", "typed_config"],
+  [`${ALOG}AccessLogFilter`]: [
+    "status_code_filter",
+    "duration_filter",
+    "not_health_check_filter",
+    "and_filter",
+    "or_filter",
+    "header_filter",
+    "response_flag_filter",
+    "grpc_status_filter",
+    "log_type_filter",
+  ],
+  [`${ALOG}StatusCodeFilter`]: ["comparison"],
+  [`${ALOG}DurationFilter`]: ["comparison"],
+  [`${ALOG}ComparisonFilter`]: ["op", "value"],
+  [`${ALOG}NotHealthCheckFilter`]: [],
+  [`${ALOG}AndFilter`]: ["filters"],
+  [`${ALOG}OrFilter`]: ["filters"],
+  [`${ALOG}HeaderFilter`]: ["header"],
+  [`${ALOG}ResponseFlagFilter`]: ["flags"],
+  [`${ALOG}GrpcStatusFilter`]: ["statuses", "exclude"],
+  [`${ALOG}LogTypeFilter`]: ["types", "exclude"],
+  [`${C}RuntimeUInt32`]: ["default_value", "runtime_key"],
+  [`${NET}LocalReplyConfig`]: ["mappers", "body_format"],
+  [`${NET}ResponseMapper`]: [
+    "filter",
+    "status_code",
+    "body",
+    "body_format_override",
+    "headers_to_add",
+  ],
   [`${LOG}file.v3.FileAccessLog`]: [
     "path",
     "format",
@@ -124,6 +157,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "route_config",
     "http_filters",
     "access_log",
+    "local_reply_config",
     "common_http_protocol_options",
     "http_protocol_options",
     "server_name",

@@ -7,10 +7,23 @@
 
 import type { AccessLogConfig } from "./format-types.ts";
 import type { IsolationConfig } from "./isolation-types.ts";
+import type { LocalReplyConfig } from "./local-reply-types.ts";
 import type { RouteTableConfig, StringMatchConfig } from "./route-types.ts";
 
-export type { AccessLogConfig, Format, FormatToken, JsonFormat } from "./format-types.ts";
+export type {
+  AccessLogConfig,
+  Format,
+  FormatToken,
+  JsonFormat,
+  LogFilterConfig,
+  TextOrJsonFormat,
+} from "./format-types.ts";
 export type { IsolationConfig } from "./isolation-types.ts";
+export type {
+  LocalReplyConfig,
+  LocalReplyFormatConfig,
+  LocalReplyMapperConfig,
+} from "./local-reply-types.ts";
 export type {
   DirectResponseConfig,
   ForwardActionConfig,
@@ -215,6 +228,8 @@ export interface HttpConnectionManagerConfig {
   readonly accessLogs: readonly AccessLogConfig[];
   /** Access loggers that are plugins. */
   readonly accessLogPlugins: readonly PluginConfig[];
+  /** Null: local replies go out as they are. */
+  readonly localReply: LocalReplyConfig | null;
   readonly routes: RouteTableConfig;
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;

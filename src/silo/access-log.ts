@@ -6,8 +6,9 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { Clock, Timer } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
-import type { AccessLogConfig, JsonFormat } from "../config/types.ts";
-import { formatText, tokenValue } from "./formatter.ts";
+import type { AccessLogConfig } from "../config/types.ts";
+import { formatWhole } from "./format-line.ts";
+import { compileFilter, type LogFilter } from "./log-filter.ts";
 import type { StreamInfo } from "./stream-info.ts";
 
 const FLUSH_MS = 1000;
@@ -94,7 +95,13 @@ export class AccessLogs {
    * opened.
    */
   logger(configs: readonly AccessLogConfig[]): StreamLogger {
-    return new StreamLogger(configs.map((config) => ({ config, sink: this.#sinkOf(config) })));
+    return new StreamLogger(
+      configs.map((config) => ({
+        config,
+        sink: this.#sinkOf(config),
+        filter: config.filter === null ? null : compileFilter(config.filter),
+      })),
+    );
   }
 
   #sinkOf(config: AccessLogConfig): LogSink {
@@ -131,6 +138,8 @@ function keyOf({ sink }: AccessLogConfig): string {
 
 interface LogTarget {
   readonly config: AccessLogConfig;
+  /** Null: every stream. */
+  readonly filter: LogFilter | null;
   readonly sink: LogSink;
 }
 
@@ -143,63 +152,13 @@ export class StreamLogger {
 
   log(info: StreamInfo): void {
     for (let i = 0; i < this.#targets.length; i++) {
-      const { config, sink } = this.#targets[i] as LogTarget;
-      sink.write(formatLine(config, info));
+      const { config, filter, sink } = this.#targets[i] as LogTarget;
+      if (filter === null || filter(info)) sink.write(formatLine(config, info));
     }
   }
 }
 
 /** One line with its line end; exported for tests. */
 export function formatLine(config: AccessLogConfig, info: StreamInfo): string {
-  if (config.format.kind === "text") {
-    return formatText(config.format.format, info, config.omitEmptyValues ? "" : "-");
-  }
-  const value = jsonValue(config.format.json, info, config.omitEmptyValues);
-  return `${JSON.stringify(value)}\n`;
-}
-
-function jsonValue(format: JsonFormat, info: StreamInfo, omitEmpty: boolean): unknown {
-  switch (format.kind) {
-    case "object": {
-      const object: Record<string, unknown> = {};
-      for (const [key, inner] of format.fields) {
-        const value = jsonValue(inner, info, omitEmpty);
-        if (!(omitEmpty && value === null)) object[key] = value;
-      }
-      return object;
-    }
-    case "array":
-      return format.items.map((item) => jsonValue(item, info, omitEmpty));
-    case "literal":
-      return format.value;
-    default:
-      return jsonText(format.format, info, omitEmpty);
-  }
-}
-
-const NUMERIC = new Set([
-  "RESPONSE_CODE",
-  "BYTES_RECEIVED",
-  "BYTES_SENT",
-  "DURATION",
-  "REQUEST_DURATION",
-  "RESPONSE_DURATION",
-  "RESPONSE_TX_DURATION",
-  "CONNECTION_ID",
-  "DOWNSTREAM_LOCAL_PORT",
-  "UPSTREAM_REQUEST_ATTEMPT_COUNT",
-  "GRPC_STATUS",
-]);
-
-/** A field that is one operator keeps its type: numbers stay numbers, absence is null. */
-function jsonText(
-  format: Extract<JsonFormat, { kind: "string" }>["format"],
-  info: StreamInfo,
-  omitEmpty: boolean,
-): unknown {
-  const only = format.length === 1 ? format[0] : undefined;
-  if (only?.kind !== "operator") return formatText(format, info, omitEmpty ? "" : "-");
-  const value = tokenValue(only, info);
-  if (value === null) return null;
-  return NUMERIC.has(only.name) ? Number(value) : value;
+  return formatWhole(config.format, info, config.omitEmptyValues ? "omit" : "show");
 }

@@ -34,6 +34,14 @@ function apply(
   info: StreamInfo,
 ): void {
   for (let i = 0; i < remove.length; i++) headers.remove(remove[i] as string);
+  addHeaders(headers, adds, info);
+}
+
+export function addHeaders(
+  headers: HeaderMap,
+  adds: readonly HeaderMutation[],
+  info: StreamInfo,
+): void {
   for (let i = 0; i < adds.length; i++) add(headers, adds[i] as HeaderMutation, info);
 }
 

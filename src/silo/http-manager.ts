@@ -19,6 +19,7 @@ import type { Plugin } from "../vm/types.ts";
 import type { StreamLogger } from "./access-log.ts";
 import type { RequestMeta, ResponseEncoder, StreamFactory } from "./downstream/types.ts";
 import type { HttpFilter } from "./filter-chain.ts";
+import { ReplyMapper } from "./reply-mapper.ts";
 import { RouteTable } from "./route-table.ts";
 import type { SiloServices } from "./services.ts";
 import { Stream } from "./stream.ts";
@@ -34,6 +35,8 @@ export class HttpManager implements StreamFactory {
   readonly stats: HttpStats;
   readonly listenerStats: ListenerStats;
   readonly accessLog: StreamLogger;
+  /** Null: local replies go out as they are. */
+  readonly replies: ReplyMapper | null;
   readonly suppressEnvoyHeaders: boolean;
   readonly #plugins: readonly Plugin[];
   readonly #loggers: readonly Plugin[];
@@ -51,6 +54,7 @@ export class HttpManager implements StreamFactory {
     this.stats = httpStats(silo.metrics, this.hcm.statPrefix);
     this.listenerStats = listenerStats(silo.metrics, addressText(host, port));
     this.accessLog = silo.accessLogs.logger(this.hcm.accessLogs);
+    this.replies = this.hcm.localReply === null ? null : new ReplyMapper(this.hcm.localReply);
     const filters = this.hcm.httpFilters;
     this.suppressEnvoyHeaders = filters.some((f) => f.kind === "router" && f.suppressEnvoyHeaders);
     this.#plugins = filters

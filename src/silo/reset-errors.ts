@@ -3,6 +3,7 @@
  */
 import type { ProxyErrorCode } from "../base/errors.ts";
 import type { UpstreamResetReason } from "../upstream/types.ts";
+import { errorReply, type LocalReplyParts } from "./local-reply.ts";
 
 export const RESET_ERRORS: Readonly<Record<UpstreamResetReason, ProxyErrorCode>> = {
   connectFailure: "upstreamConnectFailure",
@@ -26,4 +27,13 @@ const LATE_CAUSES: Readonly<Partial<Record<UpstreamResetReason, readonly [string
 export function lateReset(reason: UpstreamResetReason): [flag: string, details: string] {
   const [flag, cause] = LATE_CAUSES[reason] ?? ["UC", "connection_termination"];
   return [flag, `upstream_reset_after_response_started{${cause}}`];
+}
+
+/** The reply to an attempt that ended with `reason`; `transport` says why its transport failed. */
+export function resetReply(reason: UpstreamResetReason, transport: string): LocalReplyParts {
+  const reply = errorReply(RESET_ERRORS[reason]);
+  if (transport === "" || reason !== "connectFailure") return reply;
+  // As in Envoy the details hold no blanks.
+  const why = transport.replaceAll(" ", "_");
+  return { ...reply, details: reply.details.replace(/\}$/, `|${why}}`) };
 }

@@ -17,7 +17,7 @@ import type {
 import { finishRequestHeaders, finishResponseHeaders, pickWeighted } from "./forward-headers.ts";
 import { emptyReply, errorReply } from "./local-reply.ts";
 import { redirectLocation } from "./path-rewrite.ts";
-import { lateReset, RESET_ERRORS } from "./reset-errors.ts";
+import { lateReset, resetReply } from "./reset-errors.ts";
 import { RetryState } from "./retry-state.ts";
 import type { RouteMatch } from "./route-table.ts";
 import type { Stream } from "./stream.ts";
@@ -156,6 +156,9 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     this.#upstream = cluster.request(this, {
       triedAddresses: this.#retry?.tried ?? NOTHING_TRIED,
     });
+    info.endpoint = cluster.lastEndpoint;
+    info.upstreamLocalAddress = "";
+    info.upstreamTls = null;
     if (this.#upstream === null) {
       this.#failed(cluster.lastFailure, "");
       return;
@@ -285,20 +288,20 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     const stream = this.#stream;
     const { info, manager } = stream;
     manager.silo.wheel.cancel(this.#tryTimeout);
-    info.upstreamFailure = detail;
+    info.upstreamFailure = reason === "connectFailure" ? detail : "";
     if (this.#responding) {
       const late = lateReset(reason);
       // While a filter holds the head, there is still room for an answer.
       if (stream.responseStarted) stream.reset(...late);
-      else stream.localReply({ ...errorReply(RESET_ERRORS[reason]), details: late[1] });
+      else stream.localReply({ ...resetReply(reason, ""), details: late[1] });
       return;
     }
     if (this.#isRetriable(reason) && this.#tryAgain()) return;
     if (reason === "overflow" && !manager.suppressEnvoyHeaders) {
-      stream.localReply({ ...errorReply(RESET_ERRORS[reason]), headers: OVERLOADED });
+      stream.localReply({ ...resetReply(reason, detail), headers: OVERLOADED });
       return;
     }
-    stream.failWith(RESET_ERRORS[reason]);
+    stream.localReply(resetReply(reason, detail));
   }
 
   #isRetriable(reason: UpstreamResetReason): boolean {

@@ -29,6 +29,8 @@ export class StreamInfo {
   /** Envoy's short flags, in the order they were set. */
   readonly responseFlags: string[] = [];
   connectionTerminationDetails = "";
+  /** Body of a local reply before `local_reply_config` formats it. */
+  localReplyBody = "";
   route: RouteConfig | null = null;
   virtualHost: VirtualHostConfig | null = null;
   clusterName = "";

@@ -21,13 +21,8 @@ import {
   RESPONSE,
 } from "./filter-chain.ts";
 import type { HttpManager } from "./http-manager.ts";
-import {
-  buildLocalReply,
-  emptyReply,
-  errorReply,
-  type LocalReplyParts,
-  protocolErrorReply,
-} from "./local-reply.ts";
+import { emptyReply, errorReply, type LocalReplyParts, protocolErrorReply } from "./local-reply.ts";
+import { localReplyMessage } from "./reply-mapper.ts";
 import { prepareRequest, prepareResponse } from "./request-headers.ts";
 import { Router } from "./router.ts";
 import type { DownstreamInfo } from "./stream-info.ts";
@@ -231,7 +226,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
 
   #reply(parts: LocalReplyParts): void {
     this.#closes ||= parts.status === 400;
-    const message = buildLocalReply(parts, this.info.requestHeaders);
+    const message = localReplyMessage(parts, this.info, this.manager.replies);
     const endStream = message.body.byteLength === 0;
     this.#router.abandon();
     this.info.responseCode = Number(message.headers.get(":status"));

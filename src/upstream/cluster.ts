@@ -48,6 +48,7 @@ export class UpstreamCluster implements Cluster {
   readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   lastFailure: UpstreamResetReason = "noHealthyUpstream";
+  lastEndpoint: EndpointInfo | null = null;
   readonly #random: () => number;
   readonly #breakers: Breakers;
   readonly #runtime: PoolRuntime;
@@ -95,6 +96,7 @@ export class UpstreamCluster implements Cluster {
 
   request(events: UpstreamEvents, context: LoadBalancerContext): UpstreamRequest | null {
     const endpoint = this.#picker.pick(context.triedAddresses);
+    this.lastEndpoint = endpoint?.info ?? null;
     if (endpoint === null || this.#phase === "closed") {
       this.stats.handles.upstream_cx_none_healthy.inc();
       this.lastFailure = "noHealthyUpstream";

@@ -109,6 +109,8 @@ export interface Cluster {
    */
   request(events: UpstreamEvents, context: LoadBalancerContext): UpstreamRequest | null;
   readonly lastFailure: UpstreamResetReason;
+  /** The endpoint that the last `request()` picked, whether it can be reached or not. */
+  readonly lastEndpoint: EndpointInfo | null;
   /** Retry circuit breaker: false when `max_retries` are running. Release after the retry ended. */
   acquireRetry(): boolean;
   releaseRetry(): void;

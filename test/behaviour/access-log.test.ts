@@ -93,6 +93,9 @@ after(async () => {
   await rm(directory, { recursive: true });
 });
 
+const UF_DETAILS =
+  "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}";
+
 /** Lines of a log file, once one of them passes. Logs are written behind the requests. */
 async function lineOf(path: string, passes: (line: string) => boolean): Promise<string> {
   for (;;) {
@@ -114,7 +117,7 @@ const CASES: readonly (readonly [path: string, status: number, flags: string, de
   [
     ["/ok", 200, "-", "via_upstream"],
     ["/nowhere", 404, "NR", "route_not_found"],
-    ["/uf", 503, "UF", "upstream_reset_before_response_started{remote_connection_failure}"],
+    ["/uf", 503, "UF", UF_DETAILS],
     ["/uh", 503, "UH", "no_healthy_upstream"],
     ["/uo", 503, "UO", "upstream_reset_before_response_started{overflow}"],
     ["/ut", 504, "UT", "response_timeout"],

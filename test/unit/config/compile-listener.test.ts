@@ -166,6 +166,7 @@ continue_on_listener_filters_timeout: true`,
     });
     assert.deepEqual(accessLogs[0], {
       sink: { kind: "file", path: "/tmp/x" },
+      filter: null,
       format: {
         kind: "text",
         format: [
@@ -178,7 +179,6 @@ continue_on_listener_filters_timeout: true`,
     assert.deepEqual(accessLogs[1]?.sink, { kind: "stderr" });
     assert.deepEqual(accessLogs[2]?.format, {
       kind: "json",
-      sort: true,
       json: {
         kind: "object",
         fields: [

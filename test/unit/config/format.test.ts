@@ -49,6 +49,10 @@ describe("substitution formats", () => {
     ["%PROTOCOL(x)%", "takes no argument"],
     ["%START_TIME(%s):3%", "takes no length"],
     ["%START_TIME(%)%", "not a time format"],
+    ["%START_TIME(%Q)%", "not a time format"],
+    ["%COMMON_DURATION(DS_RX_BEG:X:ms)%", "write two points"],
+    ["%PATH(X)%", "WQ"],
+    ["%DYNAMIC_METADATA(a:b)%", "not an operator"],
     ["%GRPC_STATUS(x)%", "CAMEL_STRING"],
     ["%req(a)%", "no operator begins"],
   ] as const) {
@@ -60,8 +64,8 @@ describe("substitution formats", () => {
   }
 
   test("every operator without an argument, or with a fit one, parses", () => {
-    for (const [name, { argument, shape }] of FORMAT_OPERATORS) {
-      const fit = shape === "words" ? "NUMBER" : "x";
+    for (const [name, { argument, shape, words }] of FORMAT_OPERATORS) {
+      const fit = { words: words[0], span: "DS_RX_BEG:DS_TX_END:us" }[shape as string] ?? "x";
       tokens(argument === "required" ? `%${name}(${fit})%` : `%${name}%`);
     }
   });

@@ -219,9 +219,9 @@ const ROWS: readonly Row[] = [
   [
     "an access log filter",
     {
-      hcm: `access_log:\n- filter: {not_health_check_filter: {}} # <<\n  typed_config: {"@type": ${LOGGERS}stream.v3.StdoutAccessLog}`,
+      hcm: `access_log:\n- filter: {runtime_filter: {runtime_key: a}} # <<\n  typed_config: {"@type": ${LOGGERS}stream.v3.StdoutAccessLog}`,
     },
-    "filter",
+    "runtime_filter",
     "not implemented",
   ],
   [

@@ -39,6 +39,7 @@ describe("defaults", () => {
       defaultHost10: "",
       accessLogs: [],
       accessLogPlugins: [],
+      localReply: null,
       normalizePath: false,
       mergeSlashes: false,
       escapedSlashes: "keep",
