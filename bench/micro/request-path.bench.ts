@@ -94,6 +94,7 @@ class BenchConnection implements Connection {
   end(): void {}
   closeAfterFlush(): void {}
   destroy(): void {}
+  reset(): void {}
 }
 
 async function load(filters: number, pool: CpuPool): Promise<Program> {
@@ -135,7 +136,7 @@ class Rig {
     const failures = services.plugins.start();
     const [listenerConfig] = config.listeners;
     const chain = listenerConfig?.filterChains[0];
-    if (listenerConfig === undefined || chain === undefined || failures.length > 0)
+    if (listenerConfig === undefined || chain?.kind !== "http" || failures.length > 0)
       throw new Error(failures.join());
     const manager = new HttpManager(services, listenerConfig, chain);
     for (let i = 0; i < CONNECTIONS; i++) {

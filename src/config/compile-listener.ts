@@ -2,9 +2,14 @@
 import { isIP } from "node:net";
 import { LIMITS } from "../base/limits.ts";
 import type { Address } from "../gen/envoy/config/core/v3/address_pb.ts";
-import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.ts";
+import type {
+  Filter,
+  FilterChain,
+} from "../gen/envoy/config/listener/v3/listener_components_pb.ts";
 import type { Listener } from "../gen/envoy/config/listener/v3/listener_pb.ts";
 import { HttpConnectionManagerSchema } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { TcpProxySchema } from "../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import { WasmSchema as NetworkWasmSchema } from "../gen/envoy/extensions/filters/network/wasm/v3/wasm_pb.ts";
 import {
   checkDistinct,
   compileChainMatch,
@@ -13,6 +18,7 @@ import {
 import { compileHcm } from "./compile-hcm.ts";
 import { ISOLATION_KEY, readIsolation } from "./compile-isolation.ts";
 import { propertyOrNull } from "./compile-property.ts";
+import { compileNetworkWasm, compileTcpProxy } from "./compile-tcp.ts";
 import { compileDownstreamTls } from "./compile-tls.ts";
 import type { ListenerOfPlugin } from "./compile-wasm.ts";
 import type { IsolationLayer } from "./isolation-types.ts";
@@ -21,9 +27,12 @@ import { unpack } from "./place.ts";
 import { isMessage } from "./protobuf.ts";
 import type {
   FilterChainConfig,
+  HttpChainConfig,
   HttpConnectionManagerConfig,
   ListenerConfig,
+  PluginConfig,
   SocketAddress,
+  TcpProxyConfig,
 } from "./types.ts";
 
 /** Backlog where `tcp_backlog_size` is not set: Node's and libuv's own. */
@@ -126,24 +135,74 @@ function compileChain(
   if (chain.filters.length === 0) {
     at.problem("a network filter is required", "add an HttpConnectionManager");
   }
-  const managers = chain.filters.map((filter, i): HttpConnectionManagerConfig | null => {
-    const where = at.item(i).child("typed_config");
-    const { configType } = filter;
-    if (configType.case === undefined) {
-      where.problem("typed_config is required", 'add typed_config with "@type"');
-      return null;
-    }
-    const message = configType.case === "typedConfig" ? unpack(configType.value) : null;
-    if (message === null) return null;
-    if (isMessage(message, HttpConnectionManagerSchema)) {
-      if (i > 0) where.problem("a second network filter is not implemented", "keep one");
-      return compileHcm(message, listener, where);
-    }
-    const text = `the network filter ${message.$typeName} is not implemented by Granary`;
-    where.problem(text, "use HttpConnectionManager");
-    return null;
-  });
-  const http = managers[0] ?? null;
   const match = compileChainMatch(chain.filterChainMatch, place.child("filter_chain_match"));
-  return http === null ? null : { name: chain.name, isDefault, match, tls, http };
+  const filters = chain.filters.map((filter, i) =>
+    compileNetworkFilter(filter, listener, at.item(i).child("typed_config")),
+  );
+  const parts = filters.filter((part) => part !== null);
+  if (parts.length !== filters.length) return null;
+  const common = { name: chain.name, isDefault, match, tls };
+  return assembleChain(parts, common, at);
+}
+
+type NetworkFilter =
+  | { readonly kind: "http"; readonly http: HttpConnectionManagerConfig }
+  | { readonly kind: "tcpProxy"; readonly proxy: TcpProxyConfig }
+  | { readonly kind: "wasm"; readonly plugin: PluginConfig };
+
+function compileNetworkFilter(
+  { configType }: Filter,
+  listener: ListenerOfPlugin,
+  where: Place,
+): NetworkFilter | null {
+  if (configType.case === undefined) {
+    where.problem("typed_config is required", 'add typed_config with "@type"');
+    return null;
+  }
+  const message = configType.case === "typedConfig" ? unpack(configType.value) : null;
+  if (message === null) return null;
+  if (isMessage(message, HttpConnectionManagerSchema)) {
+    const http = compileHcm(message, listener, where);
+    return http === null ? null : { kind: "http", http };
+  }
+  if (isMessage(message, TcpProxySchema)) {
+    return { kind: "tcpProxy", proxy: compileTcpProxy(message, listener, where) };
+  }
+  if (isMessage(message, NetworkWasmSchema)) {
+    const plugin = compileNetworkWasm(message, listener, where);
+    return plugin === null ? null : { kind: "wasm", plugin };
+  }
+  const text = `the network filter ${message.$typeName} is not implemented by Granary`;
+  where.problem(text, "use HttpConnectionManager, TcpProxy or Wasm");
+  return null;
+}
+
+/** An HttpConnectionManager alone, or Wasm filters and then a TcpProxy. */
+function assembleChain(
+  parts: readonly NetworkFilter[],
+  common: Omit<HttpChainConfig, "kind" | "http">,
+  place: Place,
+): FilterChainConfig | null {
+  const last = parts.at(-1);
+  if (last === undefined) return null;
+  const before = parts.slice(0, -1);
+  if (last.kind === "http") {
+    if (before.length === 0) return { ...common, kind: "http", http: last.http };
+    const at = place.item(parts.length - 1).child("typed_config");
+    at.problem("a second network filter is not implemented", "keep one");
+    return null;
+  }
+  if (last.kind === "wasm") {
+    place.problem(
+      "the last network filter must be a TcpProxy",
+      "add envoy.filters.network.tcp_proxy",
+    );
+    return null;
+  }
+  const filters = before.flatMap((part) => (part.kind === "wasm" ? [part.plugin] : []));
+  if (filters.length === before.length) {
+    return { ...common, kind: "tcp", tcp: { filters, proxy: last.proxy } };
+  }
+  place.problem("a TcpProxy and another such filter cannot stand in one chain", "keep one");
+  return null;
 }

@@ -22,6 +22,7 @@ const TLS = "envoy.extensions.transport_sockets.tls.v3.";
 const WASM = "envoy.extensions.wasm.v3.";
 const LOG = "envoy.extensions.access_loggers.";
 const NET = "envoy.extensions.filters.network.http_connection_manager.v3.";
+const TCP = "envoy.extensions.filters.network.tcp_proxy.v3.";
 const UP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const MATCH = "envoy.type.matcher.v3.";
 
@@ -179,6 +180,18 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "merge_slashes",
     "path_with_escaped_slashes_action",
   ],
+  [`${TCP}TcpProxy`]: [
+    "stat_prefix",
+    "cluster",
+    "weighted_clusters",
+    "idle_timeout",
+    "access_log",
+    "max_connect_attempts",
+    "max_downstream_connection_duration",
+  ],
+  [`${TCP}TcpProxy.WeightedCluster`]: ["clusters"],
+  [`${TCP}TcpProxy.WeightedCluster.ClusterWeight`]: ["name", "weight"],
+  "envoy.extensions.filters.network.wasm.v3.Wasm": ["config"],
   [`${NET}HttpFilter`]: ["name", "typed_config", "disabled"],
   "envoy.extensions.filters.http.router.v3.Router": ["suppress_envoy_headers", "dynamic_stats"],
   "envoy.extensions.filters.http.wasm.v3.Wasm": ["config"],

@@ -9,6 +9,7 @@ import type { AccessLogConfig } from "./format-types.ts";
 import type { IsolationConfig } from "./isolation-types.ts";
 import type { LocalReplyConfig } from "./local-reply-types.ts";
 import type { RouteTableConfig, StringMatchConfig } from "./route-types.ts";
+import type { TcpChainParts } from "./tcp-types.ts";
 
 export type {
   AccessLogConfig,
@@ -43,6 +44,7 @@ export type {
   WeightedClusterConfig,
 } from "./route-types.ts";
 export { RETRY_ON } from "./route-types.ts";
+export type { TcpChainParts, TcpProxyConfig } from "./tcp-types.ts";
 
 /** A value of the attribute tree (ABI 3.3): what properties serialise. */
 export type PropertyValue =
@@ -153,14 +155,22 @@ export interface ListenerFiltersConfig {
   readonly continueOnTimeout: boolean;
 }
 
-export interface FilterChainConfig {
+export type FilterChainConfig = HttpChainConfig | TcpChainConfig;
+export interface HttpChainConfig extends ChainCommon {
+  readonly kind: "http";
+  readonly http: HttpConnectionManagerConfig;
+}
+export interface TcpChainConfig extends ChainCommon {
+  readonly kind: "tcp";
+  readonly tcp: TcpChainParts;
+}
+interface ChainCommon {
   readonly name: string;
   /** `default_filter_chain`: where no other matches. */
   readonly isDefault: boolean;
   /** Null: any connection. */
   readonly match: FilterChainMatchConfig | null;
   readonly tls: DownstreamTlsConfig | null;
-  readonly http: HttpConnectionManagerConfig;
 }
 
 /** Empty lists and texts, and -1, ask for nothing. */

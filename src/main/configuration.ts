@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { checkModule } from "../abi/module-info.ts";
 import { LIMITS } from "../base/limits.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../config/load.ts";
-import type { GranaryConfig, PluginConfig } from "../config/types.ts";
+import type { FilterChainConfig, GranaryConfig, PluginConfig } from "../config/types.ts";
 import { pluginIdentity, wasmPlugins } from "../vm/plugin-identity.ts";
 import { servedImport } from "../vm/served.ts";
 import type { ServeOptions } from "./cli.ts";
@@ -104,7 +104,14 @@ function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): G
   const known = new Set(wasmPlugins(running?.listeners ?? []).map(pluginIdentity));
   const isNew = (plugin: PluginConfig): boolean => !known.has(pluginIdentity(plugin));
   const listeners = config.listeners.flatMap((listener) => {
-    const filterChains = listener.filterChains.flatMap((chain) => {
+    const filterChains = listener.filterChains.flatMap((chain): FilterChainConfig[] => {
+      if (chain.kind === "tcp") {
+        const filters = chain.tcp.filters.filter(isNew);
+        const accessLogPlugins = chain.tcp.proxy.accessLogPlugins.filter(isNew);
+        if (filters.length + accessLogPlugins.length === 0) return [];
+        const proxy = { ...chain.tcp.proxy, accessLogPlugins };
+        return [{ ...chain, tcp: { filters, proxy } }];
+      }
       const httpFilters = chain.http.httpFilters.filter(
         (filter) => filter.kind === "wasm" && isNew(filter.plugin),
       );

@@ -55,11 +55,10 @@ function needsSocket(old: SeatedListener, config: ListenerConfig, transport: str
 }
 
 function fixedInUws({ filterChains }: ListenerConfig): unknown {
-  return filterChains.map(({ tls, http }) => [
-    tls,
-    http.maxRequestHeadersBytes,
-    http.maxHeadersCount,
-  ]);
+  return filterChains.map((chain) => {
+    const http = chain.kind === "http" ? chain.http : null;
+    return [chain.tls, http?.maxRequestHeadersBytes, http?.maxHeadersCount];
+  });
 }
 
 /** Sockets that were opened for an update, until it is decided. */

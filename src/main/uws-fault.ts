@@ -9,6 +9,7 @@ export function uwsFault(listener: ListenerConfig): string | null {
   if (others.length > 0 || (chain !== undefined && chain.match !== null)) {
     return "uWS cannot choose between filter chains";
   }
+  if (chain?.kind === "tcp") return "uWS speaks HTTP only";
   if (listener.listenerFilters.proxyProtocol !== null) return "uWS would believe any PROXY header";
   // It tells of a request when its head is complete.
   if ((chain?.http.requestHeadersTimeoutMs ?? 0) > 0) {

@@ -31,7 +31,7 @@ export async function judgeUws(
   }
   const headBytes = listeners
     .flatMap(({ filterChains }) => filterChains)
-    .map(({ http }) => http.maxRequestHeadersBytes);
+    .flatMap((chain) => (chain.kind === "http" ? [chain.http.maxRequestHeadersBytes] : []));
   process.env[HEAD_LIMIT] ??= String(Math.max(HEAD_BYTES_MIN, ...headBytes));
   return verdictOf(await runTrial());
 }

@@ -129,6 +129,18 @@ export const PROXY_PROTOCOL_STATS = {
   "versions.v2.error": counter("Malformed PROXY headers of version 2"),
 } as const satisfies MetricRows;
 
+/** `tcp.<stat_prefix>.<row>`. Source: Envoy, TCP proxy statistics. */
+export const TCP_PROXY_STATS = {
+  downstream_cx_total: counter("Connections proxied"),
+  downstream_cx_no_route: counter("Connections without a cluster"),
+  downstream_cx_rx_bytes_total: counter("Bytes received from clients", "bytes"),
+  downstream_cx_tx_bytes_total: counter("Bytes sent to clients", "bytes"),
+  downstream_flow_control_paused_reading_total: counter("Times reading from a client was paused"),
+  downstream_flow_control_resumed_reading_total: counter("Times reading from a client went on"),
+  idle_timeout: counter("Connections closed because nothing moved for too long"),
+  max_downstream_connection_duration: counter("Connections closed because of their age"),
+} as const satisfies MetricRows;
+
 /** `server.<row>`, written by main. Source: Envoy, server statistics. */
 export const SERVER_STATS = {
   live: gauge("1 while the server accepts requests", "boolean"),
@@ -227,6 +239,7 @@ export type HttpStats = HandlesOf<typeof HTTP_STATS>;
 export type ListenerStats = HandlesOf<typeof LISTENER_STATS>;
 export type ListenerHttpStats = HandlesOf<typeof LISTENER_HTTP_STATS>;
 export type ProxyProtocolStats = HandlesOf<typeof PROXY_PROTOCOL_STATS>;
+export type TcpProxyStats = HandlesOf<typeof TCP_PROXY_STATS>;
 export type ServerStats = HandlesOf<typeof SERVER_STATS>;
 export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
@@ -263,6 +276,11 @@ export function listenerHttpStats(
 
 export function proxyProtocolStats(root: MetricScope): ProxyProtocolStats {
   return handlesOf(PROXY_PROTOCOL_STATS, root.scope("proxy_proto"));
+}
+
+/** @param statPrefix of the TCP proxy */
+export function tcpProxyStats(root: MetricScope, statPrefix: string): TcpProxyStats {
+  return handlesOf(TCP_PROXY_STATS, root.scope(`tcp.${statNamePart(statPrefix)}`));
 }
 
 export function serverStats(root: MetricScope): ServerStats {

@@ -243,6 +243,14 @@ export class SocketConnection implements Connection, WriteOwner {
     this.#socket?.destroy();
   }
 
+  reset(): void {
+    this.#discards = true;
+    this.#ended = true;
+    // A TLS socket has a TCP socket below it, which alone could send the RST.
+    if (this.#secure === null) this.#socket?.resetAndDestroy();
+    else this.#socket?.destroy();
+  }
+
   #onClose(): void {
     if (this.#closed) return;
     this.#closed = true;

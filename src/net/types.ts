@@ -76,4 +76,6 @@ export interface Connection {
   /** Ends, discards what still arrives and closes for good after at most `lingerMs`. */
   closeAfterFlush(lingerMs: number): void;
   destroy(): void;
+  /** Destroys it, and the peer sees that it broke off (RST) where the transport can tell. */
+  reset(): void;
 }

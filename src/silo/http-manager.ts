@@ -3,7 +3,7 @@
  * Envoy's `HttpConnectionManager` with its route table, filters, limits, stats and access logs.
  */
 import type {
-  FilterChainConfig,
+  HttpChainConfig,
   HttpConnectionManagerConfig,
   ListenerConfig,
   WasmFilterConfig,
@@ -29,7 +29,7 @@ import { createWasmFilter, endedStreamRoles } from "./wasm-filter.ts";
 export class HttpManager implements StreamFactory {
   readonly silo: SiloServices;
   readonly listener: ListenerConfig;
-  readonly chain: FilterChainConfig;
+  readonly chain: HttpChainConfig;
   readonly hcm: HttpConnectionManagerConfig;
   readonly routes: RouteTable;
   readonly stats: HttpStats;
@@ -44,7 +44,7 @@ export class HttpManager implements StreamFactory {
   #streamCount = 0;
   #draining = false;
 
-  constructor(silo: SiloServices, listener: ListenerConfig, chain: FilterChainConfig) {
+  constructor(silo: SiloServices, listener: ListenerConfig, chain: HttpChainConfig) {
     this.silo = silo;
     this.listener = listener;
     this.chain = chain;

@@ -9,17 +9,19 @@ import { Logger } from "../base/log.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { ClusterChange } from "../upstream/types.ts";
 import { wasmPlugins } from "../vm/plugin-identity.ts";
+import type { ChainManager } from "./downstream/chain-slot.ts";
 import type { DownstreamListener } from "./downstream/types.ts";
 import { HttpManager } from "./http-manager.ts";
 import type { ConfigUpdate, ListenerSeat } from "./messages.ts";
 import type { SiloServices } from "./services.ts";
+import { TcpManager } from "./tcp/tcp-manager.ts";
 
 const log = new Logger("main");
 
 /** Makes the silo's end of a listener; it accepts when the promise is resolved. */
 export type OpenListener = (
   seat: ListenerSeat,
-  managers: readonly HttpManager[],
+  managers: readonly ChainManager[],
 ) => Promise<DownstreamListener>;
 
 interface OpenSeat {
@@ -128,7 +130,11 @@ export class LiveConfig {
     const configs = [...this.#seats.values()].map(({ config }) => config);
     this.#services.plugins.retain(wasmPlugins(configs));
     this.#services.accessLogs.retain(
-      configs.flatMap(({ filterChains }) => filterChains.flatMap(({ http }) => http.accessLogs)),
+      configs.flatMap(({ filterChains }) =>
+        filterChains.flatMap((chain) =>
+          chain.kind === "http" ? chain.http.accessLogs : chain.tcp.proxy.accessLogs,
+        ),
+      ),
     );
   }
 
@@ -140,8 +146,12 @@ export class LiveConfig {
     return open.listener.replacement(this.#managers(config));
   }
 
-  #managers(config: ListenerConfig): HttpManager[] {
-    return config.filterChains.map((chain) => new HttpManager(this.#services, config, chain));
+  #managers(config: ListenerConfig): ChainManager[] {
+    return config.filterChains.map((chain) =>
+      chain.kind === "http"
+        ? new HttpManager(this.#services, config, chain)
+        : new TcpManager(this.#services, config, chain),
+    );
   }
 
   #remove(id: number, drainMs: number): void {

@@ -3,18 +3,29 @@
  * the family, the second the attribute. Header-derived attributes stay readable for the whole life
  * of the stream.
  */
-import type { NodeConfig, PropertyMessage, PropertyValue } from "../config/types.ts";
+import type {
+  FilterChainConfig,
+  NodeConfig,
+  PropertyMessage,
+  PropertyValue,
+} from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { CertificateInfo, TlsInfo } from "../net/types.ts";
 import type { StateDeclaration } from "../vm/declared-properties.ts";
 import type { PropertyHost, StreamPropertyHost } from "../vm/roles.ts";
 import { filterStateOf, guestStateOf, setFilterState } from "./filter-state.ts";
 import { pathOnly } from "./route-table.ts";
-import type { Stream } from "./stream.ts";
+import type { SiloServices } from "./services.ts";
 import { addressText, type StreamInfo } from "./stream-info.ts";
 
+/** A stream or a connection, as attributes see it. */
+export interface AttributeSource {
+  readonly info: StreamInfo;
+  readonly manager: { readonly silo: SiloServices; readonly chain: FilterChainConfig };
+}
+
 type Value = PropertyValue | undefined;
-type Attribute = (info: StreamInfo, stream: Stream) => Value;
+type Attribute = (info: StreamInfo, stream: AttributeSource) => Value;
 type Family = Readonly<Record<string, Attribute>>;
 
 const EMPTY_MESSAGE: PropertyMessage = { kind: "message", encoded: new Uint8Array(0), fields: {} };
@@ -107,13 +118,12 @@ const REQUEST_FAMILY: Family = {
   scheme: header(":scheme"),
   method: header(":method"),
   headers: (i) => headerMapValue(i.requestHeaders),
-  headers_bytes: (i) =>
-    i.requestHeaders === null ? undefined : integer(i.requestHeaders.byteSize),
+  headers_bytes: (i) => integer(i.requestHeaders?.byteSize ?? 0),
   referer: header("referer"),
   useragent: header("user-agent"),
   id: header("x-request-id"),
   time: (i) => ({ kind: "timestamp", ns: BigInt(Math.round(i.startWallMs * 1000)) * 1000n }),
-  protocol: (i) => i.protocol,
+  protocol: (i) => (i.protocol === "" ? undefined : i.protocol),
   size: requestSize,
   total_size: (i) => integer(i.requestBodyBytes + (i.requestHeaders?.byteSize ?? 0)),
   duration: (i) => duration(i.startMs, i.endMs),
@@ -206,7 +216,7 @@ const UPSTREAM_FAMILY: Family = {
   locality: (i, s) => endpointConfig(i, s)?.locality ?? EMPTY_MESSAGE,
 };
 
-function endpointConfig(info: StreamInfo, stream: Stream) {
+function endpointConfig(info: StreamInfo, stream: AttributeSource) {
   const cluster = stream.manager.silo.clusters.get(info.clusterName);
   const { endpoint } = info;
   if (cluster === null || endpoint === null) return undefined;
@@ -273,9 +283,9 @@ function descend(value: Value, path: readonly string[], from: number): Value {
 }
 
 export class StreamProperties implements StreamPropertyHost {
-  readonly #stream: Stream;
+  readonly #stream: AttributeSource;
 
-  constructor(stream: Stream) {
+  constructor(stream: AttributeSource) {
     this.#stream = stream;
   }
 

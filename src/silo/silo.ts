@@ -12,11 +12,11 @@ import { loadNative } from "../base/native.ts";
 import { MetricSnapshots } from "../metrics/snapshot.ts";
 import { BodySlab } from "../shm/body-slab.ts";
 import { createServices, SINGLETON_SILO } from "./create-services.ts";
+import { type ChainManager, httpManager } from "./downstream/chain-slot.ts";
 import { SiloListener } from "./downstream/listener.ts";
 import type { DownstreamListener } from "./downstream/types.ts";
 import { UwsListener } from "./downstream/uws.ts";
 import { loadUws, type UwsLibrary } from "./downstream/uws-library.ts";
-import type { HttpManager } from "./http-manager.ts";
 import { LiveConfig } from "./live-config.ts";
 import {
   type ConfigUpdate,
@@ -89,13 +89,13 @@ class Silo implements SiloControl {
     send({ kind: "ready", failures });
   }
 
-  async #open(seat: ListenerSeat, managers: readonly HttpManager[]): Promise<DownstreamListener> {
+  async #open(seat: ListenerSeat, managers: readonly ChainManager[]): Promise<DownstreamListener> {
     const { id, port } = seat;
     const closed = (): void => send({ kind: "connectionClosed", listener: id });
     if (seat.transport === "uws") {
       this.#uws ??= await openUws();
       const gate = { closed, socketEnds: (fd: number) => native?.socketEnds(fd) ?? "" };
-      const listener = new UwsListener(present(managers[0], "a filter chain"), this.#uws, gate);
+      const listener = new UwsListener(httpManager(managers[0]), this.#uws, gate);
       if (boot.dispatch !== "fd") await listener.listen(port);
       return listener;
     }

@@ -256,6 +256,7 @@ class StreamRole implements StreamHost {
 
 function rolesOf(filter: WasmFilter): StreamRoles {
   return {
+    kind: "http",
     headers: new HeaderRole(filter),
     buffers: new BufferRole(filter),
     stream: new StreamRole(filter),

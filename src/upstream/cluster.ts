@@ -13,6 +13,7 @@ import { H2Pool } from "./h2/h2-pool.ts";
 import { Picker } from "./picker.ts";
 import { EndpointPool, type Pool } from "./pool.ts";
 import type { Connect, ConnectHttp2, PoolRuntime } from "./pool-runtime.ts";
+import { RawConnection, type RawEvents } from "./raw-connection.ts";
 import { ClusterStats, type EndpointCounts } from "./stats.ts";
 import type {
   Cluster,
@@ -105,6 +106,21 @@ export class UpstreamCluster implements Cluster {
     const exchange = endpoint.pool.start(events);
     if (exchange === null) this.lastFailure = "overflow";
     return exchange;
+  }
+
+  connectRaw(events: RawEvents, context: LoadBalancerContext): RawConnection | null {
+    const endpoint = this.#picker.pick(context.triedAddresses);
+    if (endpoint === null || this.#phase === "closed") {
+      this.stats.handles.upstream_cx_none_healthy.inc();
+      this.lastFailure = "noHealthyUpstream";
+      return null;
+    }
+    if (!this.#breakers.connections.acquire()) {
+      this.stats.handles.upstream_cx_overflow.inc();
+      this.lastFailure = "overflow";
+      return null;
+    }
+    return new RawConnection(this.#runtime, endpoint, events);
   }
 
   acquireRetry(): boolean {

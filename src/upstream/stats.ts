@@ -28,6 +28,9 @@ export const CLUSTER_STATS = {
   upstream_cx_http2_total: counter("HTTP/2 connections made"),
   upstream_cx_connect_fail: counter("Connections that failed to be made"),
   upstream_cx_connect_timeout: counter("Connections that were not made in time"),
+  upstream_cx_connect_attempts_exceeded: counter(
+    "TCP connections given up after their last permitted attempt",
+  ),
   upstream_cx_idle_timeout: counter("Connections closed because they were idle for too long"),
   upstream_cx_overflow: counter("Times the connection circuit breaker was open"),
   upstream_cx_connect_ms: histogram("Time to make a connection, in milliseconds"),

@@ -7,6 +7,7 @@ import type { ClusterConfig } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { TlsInfo } from "../net/types.ts";
 import type { BodyChunk } from "../shm/body-chunk.ts";
+import type { RawConnection, RawEvents } from "./raw-connection.ts";
 import type { ClusterStats } from "./stats.ts";
 
 /** Why an attempt ended without a complete response. Keys into PROXY_ERRORS by `RESET_ERRORS`. */
@@ -108,6 +109,11 @@ export interface Cluster {
    * breaker is open; `lastFailure` says which.
    */
   request(events: UpstreamEvents, context: LoadBalancerContext): UpstreamRequest | null;
+  /**
+   * Begins a connection that passes bytes as they are. Null as for {@link request}; the connection
+   * circuit breaker is the only one that counts.
+   */
+  connectRaw(events: RawEvents, context: LoadBalancerContext): RawConnection | null;
   readonly lastFailure: UpstreamResetReason;
   /** The endpoint that the last `request()` picked, whether it can be reached or not. */
   readonly lastEndpoint: EndpointInfo | null;

@@ -7,7 +7,7 @@
 import { assert } from "../base/assert.ts";
 import { type ContextId, contextId } from "../base/ids.ts";
 import type { PluginConfig } from "../config/types.ts";
-import { notifyGuest, runHttpCallback } from "./callbacks.ts";
+import { type GuestEntry, notifyGuest, runHttpCallback } from "./callbacks.ts";
 import { DIRECTION } from "./current-call.ts";
 import type { LocalReply, StreamRoles } from "./roles.ts";
 import type { RootContext } from "./root-context.ts";
@@ -110,6 +110,8 @@ export class HttpStreamContext implements GuestContext, StreamContext {
   readonly stream: HttpStreamContext = this;
   readonly roles: StreamRoles;
   readonly config: PluginConfig;
+  /** A connection of a network filter; else a stream of an HTTP filter. */
+  readonly isNetwork: boolean;
   /** The policy for a failed VM was applied to this stream. */
   failed = false;
   /** The guest sent a local reply, or one is queued. */
@@ -121,6 +123,7 @@ export class HttpStreamContext implements GuestContext, StreamContext {
   #paused = 0;
 
   constructor(root: RootContext, config: PluginConfig, roles: StreamRoles) {
+    this.isNetwork = roles.kind === "tcp";
     this.root = root;
     this.config = config;
     this.roles = roles;
@@ -182,6 +185,35 @@ export class HttpStreamContext implements GuestContext, StreamContext {
   onResponseTrailers(count: number): number {
     if (this.#phase !== "open") return HEADERS_STATUS.continue;
     return runHttpCallback(this, this.root.vm.entries.proxy_on_response_trailers, count, 0);
+  }
+
+  /** A callback of a connection; the first one lets the guest know the context. */
+  onNetwork(entry: GuestEntry, a: number, b: number): number {
+    if (entry.name === "proxy_on_new_connection") this.#create("open");
+    if (this.#phase !== "open") return HEADERS_STATUS.continue;
+    return runHttpCallback(this, entry, a, b);
+  }
+
+  /** Tells of the end of one side of a connection. */
+  onNetworkClose(entry: GuestEntry, peer: number): void {
+    if (this.#phase === "open" && this.root.vm.running) notifyGuest(this, entry, peer);
+  }
+
+  /** A connection is over: done, log, delete, in this order (ABI 2.9). */
+  onNetworkEnd(): void {
+    const isKnown = this.#phase === "open";
+    if (isKnown) {
+      this.#phase = "ended";
+      this.#paused = 0;
+      const { vm } = this.root;
+      if (vm.running) notifyGuest(this, vm.entries.proxy_on_done, 0);
+      if (vm.running) notifyGuest(this, vm.entries.proxy_on_log, 0);
+      if (vm.running) notifyGuest(this, vm.entries.proxy_on_delete, 0);
+    }
+    if (this.#phase === "deleted") return;
+    this.#phase = "deleted";
+    this.root.vm.contexts.remove(this.id);
+    this.root.streamEnded();
   }
 
   onLog(): void {

@@ -6,11 +6,13 @@ import type { PluginConfig } from "../config/types.ts";
 import { HttpStreamContext } from "./contexts.ts";
 import type { VmEngine } from "./engine.ts";
 import { FailedStreamContext } from "./failed-stream.ts";
+import { FailedConnection, NetworkContext } from "./network-context.ts";
 import { pluginIdentity, serverPlugins, vmSlotKey, wasmPlugins } from "./plugin-identity.ts";
 import type { VmReport } from "./report.ts";
 import type { StreamRoles, ThreadRoles } from "./roles.ts";
 import { RootSlot } from "./slots.ts";
 import type {
+  ConnectionContext,
   CreatePluginHost,
   Plugin,
   PluginHost,
@@ -33,6 +35,12 @@ class HostedPlugin implements Plugin {
     const root = this.#slot.acquire();
     if (root !== null) return new HttpStreamContext(root, this.config, roles);
     return this.config.failurePolicy === "open" ? null : new FailedStreamContext(roles);
+  }
+
+  createConnection(roles: StreamRoles): ConnectionContext | null {
+    const root = this.#slot.acquire();
+    if (root !== null) return new NetworkContext(new HttpStreamContext(root, this.config, roles));
+    return this.config.failurePolicy === "open" ? null : new FailedConnection(roles);
   }
 
   log(roles: StreamRoles): void {

@@ -19,10 +19,12 @@ export function pluginIdentity(plugin: PluginConfig): string {
 export function wasmPlugins(listeners: readonly ListenerConfig[]): PluginConfig[] {
   return listeners
     .flatMap(({ filterChains }) => filterChains)
-    .flatMap(({ http }) => [
-      ...http.httpFilters.flatMap((filter) => (filter.kind === "wasm" ? [filter.plugin] : [])),
-      ...http.accessLogPlugins,
-    ]);
+    .flatMap((chain) => {
+      if (chain.kind === "tcp") return [...chain.tcp.filters, ...chain.tcp.proxy.accessLogPlugins];
+      const { httpFilters, accessLogPlugins } = chain.http;
+      const filters = httpFilters.flatMap((each) => (each.kind === "wasm" ? [each.plugin] : []));
+      return [...filters, ...accessLogPlugins];
+    });
 }
 
 /**

@@ -161,6 +161,7 @@ export interface TimerHost {
  * What one stream gives its contexts. The same object serves every plugin of the stream's chain.
  */
 export interface StreamRoles {
+  readonly kind: "http" | "tcp";
   readonly headers: HeaderHost;
   readonly buffers: BufferHost;
   readonly stream: StreamHost;

@@ -40,6 +40,22 @@ export interface StreamContext {
   onDestroy(): void;
 }
 
+/**
+ * A network filter's view of one connection. Statuses are TRAILERS_STATUS: continue, or stop, which
+ * keeps the data until more comes or the guest resumes.
+ */
+export interface ConnectionContext {
+  onNewConnection(): number;
+  /** `size`: readable bytes now. */
+  onDownstreamData(size: number, endStream: boolean): number;
+  onUpstreamData(size: number, endStream: boolean): number;
+  /** `peer`: 1 this side closed, 2 the client did. */
+  onDownstreamClose(peer: number): void;
+  onUpstreamClose(): void;
+  /** proxy_on_done, proxy_on_log, proxy_on_delete; the context is dead afterwards. */
+  onDestroy(): void;
+}
+
 export interface Plugin {
   readonly config: PluginConfig;
   /**
@@ -48,6 +64,8 @@ export interface Plugin {
    * (`roles.stream.failStream()`, status stopAllAndWatermark) at its first request callback.
    */
   createStream(roles: StreamRoles): StreamContext | null;
+  /** The same for a connection; a plugin that failed closed fails it when it begins. */
+  createConnection(roles: StreamRoles): ConnectionContext | null;
   /** An access logger: proxy_on_log on the root, with a finished stream to read. */
   log(roles: StreamRoles): void;
   /** A stats sink: envoy_on_stats_update with `stats` (ABI 2.10) in buffer 8. */

@@ -93,6 +93,10 @@ export class FakeConnection implements Connection {
     this.calls.push("closeAfterFlush");
   }
 
+  reset(): void {
+    this.destroy();
+  }
+
   destroy(): void {
     this.calls.push("destroy");
   }

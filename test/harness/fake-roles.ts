@@ -190,6 +190,7 @@ export class FakeThread implements ThreadRoles {
 
 /** One stream. Maps and buffers are available when they are set. */
 export class FakeStream implements StreamRoles {
+  kind: "http" | "tcp" = "http";
   readonly calls: string[] = [];
   readonly replies: LocalReply[] = [];
   readonly maps: (HeaderMap | null)[] = [HeaderMap.of([[":path", "/"]]), null, null, null];

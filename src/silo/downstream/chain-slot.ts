@@ -1,41 +1,63 @@
 /**
  * One filter chain of a listener on this silo: its present manager, its TLS and its connections.
  */
+import { assert } from "../../base/assert.ts";
 import { createTlsServerContext, type TlsServerContext } from "../../net/accept.ts";
-import type { HttpManager } from "../http-manager.ts";
-import type { CodecConnection, ConnectionOwner } from "./codec.ts";
+import type { ProxiedAddresses } from "../../net/proxy-protocol.ts";
+import type { Connection, ConnectionEvents } from "../../net/types.ts";
+import { HttpManager } from "../http-manager.ts";
+import { TcpConnection } from "../tcp/tcp-connection.ts";
+import { TcpManager } from "../tcp/tcp-manager.ts";
+import { CodecConnection } from "./codec.ts";
 
-export class ChainSlot implements ConnectionOwner {
+/** What serves the connections of a filter chain. */
+export type ChainManager = HttpManager | TcpManager;
+
+/** `manager`, of a chain that is known to speak HTTP. */
+export function httpManager(manager: ChainManager | undefined): HttpManager {
+  assert(manager instanceof HttpManager, "the chain speaks HTTP");
+  return manager;
+}
+
+/** A client's connection, whatever is spoken on it. */
+export interface SlotConnection extends ConnectionEvents {
+  /** The connection whose events this object gets. Called once, before any event. */
+  attach(connection: Connection, proxied: ProxiedAddresses | null): void;
+  drain(): void;
+  destroy(): void;
+}
+
+export abstract class ChainSlot<M extends ChainManager = ChainManager> {
   /** Of the streams and connections that begin now. */
-  manager: HttpManager;
+  manager: M;
   readonly tls: TlsServerContext | null;
   readonly #closed: () => void;
-  readonly #connections = new Set<CodecConnection>();
+  readonly #connections = new Set<SlotConnection>();
 
   /** Throws on certificates that OpenSSL refuses. @param closed told of each connection's end */
-  constructor(manager: HttpManager, closed: () => void) {
+  constructor(manager: M, closed: () => void) {
     const { tls } = manager.chain;
     this.manager = manager;
     this.tls = tls === null ? null : createTlsServerContext(tls);
     this.#closed = closed;
   }
 
+  /** Makes one more connection. */
+  abstract open(): SlotConnection;
+
+  /** Streams from now on are `manager`'s, which is of the same kind. */
+  abstract goOnWith(manager: ChainManager): this;
+
   get connectionCount(): number {
     return this.#connections.size;
   }
 
-  add(connection: CodecConnection): void {
+  add(connection: SlotConnection): void {
     this.#connections.add(connection);
   }
 
-  connectionClosed(connection: CodecConnection): void {
+  connectionClosed(connection: SlotConnection): void {
     if (this.#connections.delete(connection)) this.#closed();
-  }
-
-  /** Streams from now on are `manager`'s. */
-  goOnWith(manager: HttpManager): this {
-    this.manager = manager;
-    return this;
   }
 
   drain(): void {
@@ -45,4 +67,33 @@ export class ChainSlot implements ConnectionOwner {
   destroyAll(): void {
     for (const connection of this.#connections) connection.destroy();
   }
+}
+
+class HttpSlot extends ChainSlot<HttpManager> {
+  open(): SlotConnection {
+    return new CodecConnection(this);
+  }
+
+  goOnWith(manager: ChainManager): this {
+    this.manager = httpManager(manager);
+    return this;
+  }
+}
+
+class TcpSlot extends ChainSlot<TcpManager> {
+  open(): SlotConnection {
+    return new TcpConnection(this);
+  }
+
+  goOnWith(manager: ChainManager): this {
+    assert(manager instanceof TcpManager, "a chain keeps its kind");
+    this.manager = manager;
+    return this;
+  }
+}
+
+export function createSlot(manager: ChainManager, closed: () => void): ChainSlot {
+  return manager instanceof HttpManager
+    ? new HttpSlot(manager, closed)
+    : new TcpSlot(manager, closed);
 }

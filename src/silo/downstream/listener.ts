@@ -11,10 +11,8 @@ import { type AcceptedSource, acceptConnection } from "../../net/accept.ts";
 import type { ProxiedAddresses } from "../../net/proxy-protocol.ts";
 import type { Connection } from "../../net/types.ts";
 import type { BodySlab } from "../../shm/body-slab.ts";
-import type { HttpManager } from "../http-manager.ts";
 import { ChainChoice } from "./chain-choice.ts";
-import { ChainSlot } from "./chain-slot.ts";
-import { CodecConnection } from "./codec.ts";
+import { type ChainManager, type ChainSlot, createSlot } from "./chain-slot.ts";
 import { Front, type FrontOptions, type FrontOwner } from "./front.ts";
 import type { DownstreamListener } from "./types.ts";
 
@@ -37,10 +35,10 @@ export class SiloListener implements FrontOwner, DownstreamListener {
   #server: Server | null = null;
 
   /** @param managers of the filter chains, in their order */
-  constructor(managers: readonly HttpManager[], slab: BodySlab, closed: ConnectionClosed) {
+  constructor(managers: readonly ChainManager[], slab: BodySlab, closed: ConnectionClosed) {
     this.#slab = slab;
     this.#closed = closed;
-    this.#slots = managers.map((manager) => new ChainSlot(manager, closed));
+    this.#slots = managers.map((manager) => createSlot(manager, closed));
     this.#front = frontOptions(present(managers[0], "a filter chain"));
   }
 
@@ -75,7 +73,7 @@ export class SiloListener implements FrontOwner, DownstreamListener {
   }
 
   #serve(source: AcceptedSource, slot: ChainSlot, proxied: ProxiedAddresses | null): void {
-    const client = new CodecConnection(slot);
+    const client = slot.open();
     let connection: Connection;
     try {
       connection = acceptConnection(source, client, this.#slab, slot.tls);
@@ -106,11 +104,11 @@ export class SiloListener implements FrontOwner, DownstreamListener {
     });
   }
 
-  replacement(managers: readonly HttpManager[]): () => void {
+  replacement(managers: readonly ChainManager[]): () => void {
     // What was agreed under other certificates or rules does not go on (as in Envoy).
     const made = managers.map((manager) => {
       const same = this.#slots.find((slot) => servesAlike(slot.manager, manager));
-      return { manager, slot: same ?? new ChainSlot(manager, this.#closed) };
+      return { manager, slot: same ?? createSlot(manager, this.#closed) };
     });
     const front = frontOptions(present(managers[0], "a filter chain"));
     return () => {
@@ -145,12 +143,12 @@ export class SiloListener implements FrontOwner, DownstreamListener {
 }
 
 /** Whether connections of `old` may go on under `next`. */
-function servesAlike({ chain: old }: HttpManager, { chain: next }: HttpManager): boolean {
-  if (old.isDefault !== next.isDefault) return false;
+function servesAlike({ chain: old }: ChainManager, { chain: next }: ChainManager): boolean {
+  if (old.isDefault !== next.isDefault || old.kind !== next.kind) return false;
   return isDeepStrictEqual(old.match, next.match) && isDeepStrictEqual(old.tls, next.tls);
 }
 
-function frontOptions({ listener, listenerStats, silo }: HttpManager): FrontOptions | null {
+function frontOptions({ listener, listenerStats, silo }: ChainManager): FrontOptions | null {
   const { filterChains, listenerFilters: filters } = listener;
   const [first] = filterChains;
   const isPlain = filterChains.length === 1 && (first?.isDefault === true || first?.match === null);

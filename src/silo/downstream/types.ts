@@ -5,8 +5,8 @@
  */
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { BodyChunk } from "../../shm/body-chunk.ts";
-import type { HttpManager } from "../http-manager.ts";
 import type { DownstreamInfo } from "../stream-info.ts";
+import type { ChainManager } from "./chain-slot.ts";
 
 /** Implemented by the transport, one per request. Methods never call back synchronously. */
 export interface ResponseEncoder {
@@ -62,7 +62,7 @@ export interface DownstreamListener {
    * it cannot be made.
    * @returns what switches over: streams from then on are theirs, on old connections too.
    */
-  replacement(managers: readonly HttpManager[]): () => void;
+  replacement(managers: readonly ChainManager[]): () => void;
 }
 
 /** Makes streams for one listener. */

@@ -57,9 +57,9 @@ export function localReplyHostcalls(env: HostcallEnv): GroupHostcalls<"localRepl
       const block = memory.view(headersPtr, headersLen);
       if (details === null || body === null || block === null) return STATUS.invalidMemoryAccess;
       const stream = call.stream;
-      // A second reply, and one for a stream that has ended, have no effect; only the response
-      // callbacks of the first one may put another in its place.
-      if (stream?.isOpen !== true) return STATUS.ok;
+      // A second reply, and one for a connection or a stream that has ended, have no effect; only
+      // the response callbacks of the first one may put another in its place.
+      if (stream?.isOpen !== true || stream.isNetwork) return STATUS.ok;
       if (stream.replied) {
         if (call.direction !== DIRECTION.response || stream.repliedAgain) return STATUS.ok;
         stream.repliedAgain = true;

@@ -21,6 +21,11 @@ function resume(env: HostcallEnv, direction: number): number {
   return STATUS.ok;
 }
 
+/** The resumption of ABI 0.1.0, which knows no connections. */
+function resumeHttp(env: HostcallEnv, direction: number): number {
+  return env.call.stream?.isNetwork === true ? STATUS.ok : resume(env, direction);
+}
+
 /** Queues the invalidation of the cached route. */
 export function clearRouteCache(env: HostcallEnv): number {
   const stream = env.call.stream;
@@ -28,27 +33,31 @@ export function clearRouteCache(env: HostcallEnv): number {
   return STATUS.ok;
 }
 
+/** HTTP streams have the types 0 and 1, connections 2 and 3; another type has no effect. */
+function isOwnType(env: HostcallEnv, type: number): boolean {
+  const stream = env.call.stream;
+  return stream !== null && stream.isNetwork === type >= STREAM_TYPE.downstream;
+}
+
 export function streamHostcalls(env: HostcallEnv): GroupHostcalls<"stream"> {
   return {
     proxy_continue_stream: (typeSigned) => {
       const type = typeSigned >>> 0;
       if (type > STREAM_TYPE.upstream) return STATUS.badArgument;
-      if (type === STREAM_TYPE.request) return resume(env, DIRECTION.request);
-      if (type === STREAM_TYPE.response) return resume(env, DIRECTION.response);
-      // TCP types on an HTTP stream have nothing to resume.
-      return STATUS.ok;
+      if (!isOwnType(env, type)) return STATUS.ok;
+      return resume(env, (type & 1) === 0 ? DIRECTION.request : DIRECTION.response);
     },
     proxy_close_stream: (typeSigned) => {
       const type = typeSigned >>> 0;
       if (type > STREAM_TYPE.upstream) return STATUS.badArgument;
       const stream = env.call.stream;
-      if (stream?.isOpen === true && type <= STREAM_TYPE.response) {
+      if (stream?.isOpen === true && isOwnType(env, type)) {
         env.actions.push({ kind: "closeStream", stream });
       }
       return STATUS.ok;
     },
-    proxy_continue_request: () => resume(env, DIRECTION.request),
-    proxy_continue_response: () => resume(env, DIRECTION.response),
+    proxy_continue_request: () => resumeHttp(env, DIRECTION.request),
+    proxy_continue_response: () => resumeHttp(env, DIRECTION.response),
     proxy_clear_route_cache: () => clearRouteCache(env),
   };
 }

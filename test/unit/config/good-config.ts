@@ -5,6 +5,7 @@ import type {
   ClusterConfig,
   ForwardActionConfig,
   GranaryConfig,
+  HttpChainConfig,
   HttpConnectionManagerConfig,
   RouteConfig,
   WasmFilterConfig,
@@ -22,9 +23,9 @@ export function good(holes: Holes | string, overlay?: string): GranaryConfig {
 }
 
 export function hcm(holes: Holes): HttpConnectionManagerConfig {
-  const http = good(holes).listeners[0]?.filterChains[0]?.http;
-  assert.ok(http);
-  return http;
+  const chain = good(holes).listeners[0]?.filterChains[0];
+  assert.equal(chain?.kind, "http");
+  return (chain as HttpChainConfig).http;
 }
 
 export function firstRoute(holes: Holes): RouteConfig {

@@ -19,7 +19,9 @@ function listener(tls: Partial<DownstreamTlsConfig> | null): ListenerConfig {
   const merged = tls === null ? null : { ...TLS, ...tls };
   return {
     name: "one",
-    filterChains: [{ tls: merged, match: null, http: { requestHeadersTimeoutMs: 0 } }],
+    filterChains: [
+      { kind: "http", http: { requestHeadersTimeoutMs: 0 }, tls: merged, match: null },
+    ],
     listenerFilters: { proxyProtocol: null },
   } as unknown as ListenerConfig;
 }
