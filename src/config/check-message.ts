@@ -3,7 +3,8 @@
  * (`implemented.ts`), must keep Envoy's validation rules (`pgv.ts`), and is reported as a warning
  * when deprecated. Goes into typed_config of the types that are implemented.
  */
-import { IMPLEMENTED_VALUES, INSTEAD, implementedFields } from "./implemented.ts";
+import { implementedFields } from "./implemented.ts";
+import { IMPLEMENTED_VALUES, INSTEAD } from "./implemented-values.ts";
 import type { Rules } from "./pgv.ts";
 import { countViolation, durationNs, rulesOf, violation } from "./pgv.ts";
 import type { ProblemList } from "./problems.ts";

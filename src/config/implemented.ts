@@ -372,35 +372,6 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer": [],
 };
 
-/** Values that are implemented, for enum fields where not all are. */
-export const IMPLEMENTED_VALUES: ReadonlyMap<string, readonly string[]> = new Map([
-  [`${NET}HttpConnectionManager.codec_type`, ["AUTO", "HTTP1"]],
-  [`${C}SocketAddress.protocol`, ["TCP"]],
-  [`${C}HttpProtocolOptions.headers_with_underscores_action`, ["ALLOW"]],
-  [`${CL}Cluster.type`, ["STATIC", "STRICT_DNS", "LOGICAL_DNS"]],
-  [`${CL}Cluster.lb_policy`, ["ROUND_ROBIN", "LEAST_REQUEST", "RANDOM"]],
-  [`${CL}CircuitBreakers.Thresholds.priority`, ["DEFAULT"]],
-  [`${EP}LbEndpoint.health_status`, ["UNKNOWN", "HEALTHY"]],
-  [`${L}Listener.drain_type`, ["DEFAULT"]],
-]);
-
-/** What to write instead of a field that is not implemented, where there is something. */
-export const INSTEAD: ReadonlyMap<string, string> = new Map([
-  ["envoy.config.bootstrap.v3.Bootstrap.dynamic_resources", "write static_resources"],
-  [`${NET}HttpConnectionManager.rds`, "write the routes in route_config"],
-  [`${NET}HttpConnectionManager.scoped_routes`, "write the routes in route_config"],
-  [`${C}AsyncDataSource.remote`, "download the module and name it in local.filename"],
-  [`${C}Address.pipe`, "use socket_address"],
-  [`${C}SocketAddress.named_port`, "use port_value"],
-  [`${R}RouteAction.cluster_header`, "name the cluster in cluster or weighted_clusters"],
-  [`${UP}.auto_config`, "write explicit_http_config: {http_protocol_options: {}}"],
-  [`${TLS}CommonTlsContext.combined_validation_context`, "write validation_context"],
-  [
-    `${TLS}CommonTlsContext.tls_certificate_sds_secret_configs`,
-    "write the certificate in tls_certificates",
-  ],
-]);
-
 /** Fields of `typeName` that are implemented; null = the whole message is not. */
 export function implementedFields(typeName: string): readonly string[] | null {
   return Object.hasOwn(FIELDS, typeName) ? (FIELDS[typeName] ?? null) : null;
