@@ -1,6 +1,6 @@
 /**
- * What is implemented of single fields: values of enums, and what to write instead of a field that is
- * not implemented.
+ * What is implemented of single fields: values of enums, and what to write instead of fields that
+ * are not implemented.
  */
 
 const C = "envoy.config.core.v3.";
@@ -10,7 +10,6 @@ const EP = "envoy.config.endpoint.v3.";
 const L = "envoy.config.listener.v3.";
 const TLS = "envoy.extensions.transport_sockets.tls.v3.";
 const NET = "envoy.extensions.filters.network.http_connection_manager.v3.";
-const TCP = "envoy.extensions.filters.network.tcp_proxy.v3.";
 const UP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /** Values that are implemented, for enum fields where not all are. */
