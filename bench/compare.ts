@@ -1,19 +1,22 @@
 /**
- * `npm run bench [-- --seconds 4 --rounds 3 --only name]`: Granary against nginx and HAProxy in one
- * run. Every proxy of a scenario runs at the same time and is loaded in turn, order rotating; Granary
- * runs twice, and the difference of the two is the noise. Prints a table of CPU per request and
- * writes it to `build/bench.json`.
+ * `npm run bench [-- --seconds 3 --rounds 5 --warm-up 8 --only name]`: Granary against nginx, HAProxy
+ * and Envoy in one run. Every proxy of a scenario runs at the same time and is loaded in turn, order
+ * rotating; Granary runs twice, and the difference of the two is the noise. Prints a table of CPU per
+ * request and writes it to `build/bench.json`. "x nginx" is the median of the ratios of each round,
+ * which a machine that is slow for a while disturbs least.
  */
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { loadUws } from "../src/silo/downstream/uws-library.ts";
 import { type Sample, sample } from "./measure.ts";
 import {
   type PeerOptions,
   type RunningPeer,
   type Scenario,
+  startEnvoy,
   startGranary,
   startHaproxy,
   startNginx,
@@ -22,11 +25,14 @@ import {
 } from "./peers.ts";
 
 const SCENARIOS: readonly Scenario[] = [
-  { name: "plain-100", bodyBytes: 100, tls: false, filter: false },
-  { name: "plain-100-filter", bodyBytes: 100, tls: false, filter: true },
-  { name: "plain-64k", bodyBytes: 65_536, tls: false, filter: false },
-  { name: "tls-100", bodyBytes: 100, tls: true, filter: false },
-  { name: "tls-64k", bodyBytes: 65_536, tls: true, filter: false },
+  { name: "plain-100", bodyBytes: 100, tls: false, filters: 0 },
+  { name: "plain-100-filter", bodyBytes: 100, tls: false, filters: 1 },
+  { name: "plain-100-4-filters", bodyBytes: 100, tls: false, filters: 4 },
+  { name: "plain-64k", bodyBytes: 65_536, tls: false, filters: 0 },
+  { name: "plain-64k-filter", bodyBytes: 65_536, tls: false, filters: 1 },
+  { name: "tls-100", bodyBytes: 100, tls: true, filters: 0 },
+  { name: "tls-100-filter", bodyBytes: 100, tls: true, filters: 1 },
+  { name: "tls-64k", bodyBytes: 65_536, tls: true, filters: 0 },
 ];
 
 interface Row {
@@ -35,6 +41,8 @@ interface Row {
   readonly userUs: number;
   readonly systemUs: number;
   readonly totalUs: number;
+  /** Median of this peer's figure divided by nginx's of the same round; NaN without nginx. */
+  readonly timesNginx: number;
   readonly minUs: number;
   readonly maxUs: number;
   readonly perSecond: number;
@@ -46,14 +54,24 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
-function rowOf(scenario: string, peer: string, samples: readonly Sample[]): Row {
-  const totals = samples.map((s) => s.userUs + s.systemUs);
+const totalOf = (sample: Sample): number => sample.userUs + sample.systemUs;
+
+/** `nginx`: its samples, beside `samples` by round. */
+function rowOf(
+  scenario: string,
+  peer: string,
+  samples: readonly Sample[],
+  nginx: readonly Sample[],
+): Row {
+  const totals = samples.map(totalOf);
+  const ratios = nginx.map((theirs, round) => (totals[round] ?? Number.NaN) / totalOf(theirs));
   return {
     scenario,
     peer,
     userUs: median(samples.map((s) => s.userUs)),
     systemUs: median(samples.map((s) => s.systemUs)),
     totalUs: median(totals),
+    timesNginx: ratios.length === 0 ? Number.NaN : median(ratios),
     minUs: Math.min(...totals),
     maxUs: Math.max(...totals),
     perSecond: median(samples.map((s) => s.perSecond)),
@@ -62,15 +80,14 @@ function rowOf(scenario: string, peer: string, samples: readonly Sample[]): Row 
 }
 
 function print(rows: readonly Row[]): void {
-  const nginx = rows.find((row) => row.peer === "nginx")?.totalUs ?? Number.NaN;
   for (const row of rows) {
     const cells = [
-      row.scenario.padEnd(18),
+      row.scenario.padEnd(20),
       row.peer.padEnd(16),
       `user ${row.userUs.toFixed(1).padStart(6)}`,
       `sys ${row.systemUs.toFixed(1).padStart(6)}`,
       `total ${row.totalUs.toFixed(1).padStart(6)} [${row.minUs.toFixed(1)}-${row.maxUs.toFixed(1)}] us/req`,
-      `x nginx ${(row.totalUs / nginx).toFixed(2)}`,
+      `x nginx ${row.timesNginx.toFixed(2)}`,
       `${row.perSecond.toFixed(0).padStart(7)} req/s`,
       `errors ${row.errors}`,
     ];
@@ -81,10 +98,15 @@ function print(rows: readonly Row[]): void {
   process.stdout.write(`noise (A/A): ${((Math.abs(a - b) / Math.max(a, b)) * 100).toFixed(1)} %\n`);
 }
 
+/** Whether this Node has a build of uWebSockets.js. */
+async function uwsLoads(): Promise<boolean> {
+  return (await loadUws()).kind === "loaded";
+}
+
 async function runScenario(
   scenario: Scenario,
   base: Omit<PeerOptions, "port" | "upstreamPort" | "scenario">,
-  round: { readonly seconds: number; readonly rounds: number },
+  round: { readonly seconds: number; readonly rounds: number; readonly warmUp: number },
 ): Promise<Row[]> {
   const upstream = startUpstream(base.directory, 28_000, scenario.bodyBytes);
   const at = (port: number): PeerOptions => ({ ...base, port, upstreamPort: 28_000, scenario });
@@ -92,9 +114,9 @@ async function runScenario(
     { ...startGranary(at(28_001), "codec"), name: "granary codec A" },
     { ...startGranary(at(28_002), "codec"), name: "granary codec B" },
   ];
-  for (const peer of [startNginx(at(28_004)), startHaproxy(at(28_005))]) {
-    if (peer !== null) peers.push(peer);
-  }
+  if (await uwsLoads()) peers.push(startGranary(at(28_003), "uws"));
+  const others = [startNginx(at(28_004)), startHaproxy(at(28_005)), startEnvoy(at(28_006))];
+  for (const peer of others) if (peer !== null) peers.push(peer);
   try {
     for (const port of [28_000, ...peers.map((peer) => peer.port)]) await waitForPort(port);
     const samples = new Map<string, Sample[]>(peers.map((peer) => [peer.name, []]));
@@ -102,13 +124,16 @@ async function runScenario(
       const order = [...peers.slice(i % peers.length), ...peers.slice(0, i % peers.length)];
       for (const peer of order) {
         const url = `${scenario.tls ? "https" : "http"}://127.0.0.1:${peer.port}/`;
-        const seconds = i === 0 ? 2 : round.seconds;
+        const seconds = i === 0 ? round.warmUp : round.seconds;
         const taken = await sample(peer.process.pid ?? 0, url, { connections: 64, seconds });
-        // The first round only warms up.
+        // The first round only warms up: compilers work on for seconds.
         if (i > 0) samples.get(peer.name)?.push(taken);
       }
     }
-    return peers.map((peer) => rowOf(scenario.name, peer.name, samples.get(peer.name) ?? []));
+    const nginx = samples.get("nginx") ?? [];
+    return peers.map((peer) =>
+      rowOf(scenario.name, peer.name, samples.get(peer.name) ?? [], nginx),
+    );
   } finally {
     for (const peer of [...peers, upstream]) peer.process.kill("SIGTERM");
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -119,8 +144,9 @@ async function runScenario(
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      seconds: { type: "string", default: "4" },
-      rounds: { type: "string", default: "3" },
+      seconds: { type: "string", default: "3" },
+      rounds: { type: "string", default: "5" },
+      "warm-up": { type: "string", default: "8" },
       only: { type: "string" },
     },
   });
@@ -146,7 +172,11 @@ async function main(): Promise<void> {
     buildRoot: join(root, "dist"),
     filterPath: join(root, "examples/filters/rust/add-header/add-header.wasm"),
   };
-  const round = { seconds: Number(values.seconds), rounds: Number(values.rounds) };
+  const round = {
+    seconds: Number(values.seconds),
+    rounds: Number(values.rounds),
+    warmUp: Number(values["warm-up"]),
+  };
   const all: Row[] = [];
   for (const scenario of SCENARIOS) {
     if (values.only !== undefined && !scenario.name.includes(values.only)) continue;

@@ -11,8 +11,8 @@ export interface Scenario {
   readonly name: string;
   readonly bodyBytes: number;
   readonly tls: boolean;
-  /** Granary only: the Rust filter that adds one header each way. */
-  readonly filter: boolean;
+  /** How many times the Rust filter that adds one header each way; nginx and HAProxy add headers. */
+  readonly filters: number;
 }
 
 export interface RunningPeer {
@@ -99,9 +99,10 @@ export function startNginx(options: PeerOptions): RunningPeer | null {
   const tls = scenario.tls
     ? `ssl_certificate ${options.certificate}; ssl_certificate_key ${options.key};`
     : "";
-  const headers = scenario.filter
-    ? "proxy_set_header x-granary-request 1; add_header x-granary-filter rust;"
-    : "";
+  const headers =
+    scenario.filters > 0
+      ? "proxy_set_header x-granary-request 1; add_header x-granary-filter rust;"
+      : "";
   writeFileSync(
     config,
     `${nginxCommon(directory, name)}
@@ -121,9 +122,10 @@ export function startHaproxy(options: PeerOptions): RunningPeer | null {
   const config = join(directory, `haproxy-${port}.cfg`);
   const pem = join(directory, "haproxy.pem");
   const tls = scenario.tls ? ` ssl crt ${pem}` : "";
-  const headers = scenario.filter
-    ? "http-request add-header x-granary-request 1\n http-response add-header x-granary-filter rust"
-    : "";
+  const headers =
+    scenario.filters > 0
+      ? "http-request add-header x-granary-request 1\n http-response add-header x-granary-filter rust"
+      : "";
   writeFileSync(
     config,
     `global\n nbthread 1\n maxconn 4000\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n http-reuse always
@@ -135,12 +137,13 @@ frontend f\n bind 127.0.0.1:${port}${tls}\n ${headers}\n default_backend b\nback
 
 const TYPE = "type.googleapis.com/envoy.extensions";
 
-export function startGranary(options: PeerOptions, transport: string): RunningPeer {
+/** The configuration that Granary and Envoy both run. */
+function writeBootstrap(options: PeerOptions): string {
   const { directory, port, upstreamPort, scenario } = options;
-  const config = join(directory, `granary-${transport}-${port}.yaml`);
+  const config = join(directory, `bootstrap-${port}.yaml`);
   const wasm = `{name: bench, typed_config: {"@type": ${TYPE}.filters.http.wasm.v3.Wasm, config: {name: bench, vm_config: {runtime: envoy.wasm.runtime.v8, code: {local: {filename: "${options.filterPath}"}}}}}}`;
   const router = `{name: envoy.filters.http.router, typed_config: {"@type": ${TYPE}.filters.http.router.v3.Router}}`;
-  const filters = scenario.filter ? `${wasm}, ${router}` : router;
+  const filters = [...new Array<string>(scenario.filters).fill(wasm), router].join(", ");
   const tls = scenario.tls
     ? `\n      transport_socket: {name: tls, typed_config: {"@type": ${TYPE}.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: {tls_certificates: [{certificate_chain: {filename: "${options.certificate}"}, private_key: {filename: "${options.key}"}}]}}}`
     : "";
@@ -158,8 +161,25 @@ export function startGranary(options: PeerOptions, transport: string): RunningPe
   - {name: up, type: STATIC, load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: ${upstreamPort}}}}}]}]}}
 `,
   );
+  return config;
+}
+
+/** One silo. */
+export function startGranary(options: PeerOptions, transport: string): RunningPeer {
+  const config = writeBootstrap(options);
+  const { port } = options;
   const main = join(options.buildRoot, "../bin/granary.mjs");
   const args = [main, "-c", config, "--concurrency", "1", "--transport", transport, "-l", "error"];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit"] });
   return { name: `granary ${transport}`, port, process: child };
+}
+
+/** One worker thread; null when it is not installed. */
+export function startEnvoy(options: PeerOptions): RunningPeer | null {
+  const envoy = program("envoy");
+  if (envoy === null) return null;
+  const config = writeBootstrap(options);
+  const args = ["-c", config, "--concurrency", "1", "-l", "off", "--use-dynamic-base-id"];
+  const child = spawn(envoy, args, { stdio: "ignore" });
+  return { name: "envoy", port: options.port, process: child };
 }
