@@ -14,6 +14,7 @@ import type {
   LbEndpoint,
   LocalityLbEndpoints,
 } from "../gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
+import { UpstreamCodecSchema } from "../gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.ts";
 import { HttpProtocolOptionsSchema } from "../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { compileHttp2 } from "./compile-http2.ts";
 import { propertyOrNull } from "./compile-property.ts";
@@ -129,6 +130,13 @@ function compileHttpOptions(message: Cluster, place: Place): HttpOptions {
     const options = unpack(any);
     if (isMessage(options, HttpProtocolOptionsSchema) && key === UPSTREAM_HTTP) {
       found = options.commonHttpProtocolOptions ?? found;
+      options.httpFilters.forEach((filter, i) => {
+        const { configType } = filter;
+        const codec = configType.case === "typedConfig" ? unpack(configType.value) : null;
+        if (isMessage(codec, UpstreamCodecSchema)) return;
+        const text = "filters of clusters are not implemented by Granary, but for the codec";
+        at.key(key).child("http_filters").item(i).problem(text, "remove it");
+      });
       const { upstreamProtocolOptions: chosen } = options;
       const protocol =
         chosen.case === "explicitHttpConfig" ? chosen.value.protocolConfig : undefined;

@@ -7,6 +7,7 @@ import type {
   HttpFilter,
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import {
+  HttpConnectionManager_ForwardClientCertDetails as CertDetails,
   HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
@@ -34,6 +35,15 @@ const SERVER_HEADER: Readonly<Record<number, HttpConnectionManagerConfig["server
   [ServerHeader.PASS_THROUGH]: "passThrough",
 };
 
+const CERT_MODES: Readonly<
+  Record<number, HttpConnectionManagerConfig["forwardClientCert"]["mode"]>
+> = {
+  [CertDetails.SANITIZE]: "sanitize",
+  [CertDetails.FORWARD_ONLY]: "forward",
+  [CertDetails.APPEND_FORWARD]: "append",
+  [CertDetails.SANITIZE_SET]: "set",
+  [CertDetails.ALWAYS_FORWARD_ONLY]: "alwaysForward",
+};
 /** Envoy's own default keeps them, unless a runtime key says otherwise. */
 const ESCAPED_SLASHES: Readonly<Record<number, HttpConnectionManagerConfig["escapedSlashes"]>> = {
   [EscapedSlashes.IMPLEMENTATION_SPECIFIC_DEFAULT]: "keep",
@@ -91,7 +101,29 @@ export function compileHcm(
     mergeSlashes: message.mergeSlashes,
     escapedSlashes: ESCAPED_SLASHES[message.pathWithEscapedSlashesAction] ?? "keep",
     via: wireText(message.via),
+    stripHostPort:
+      message.stripPortMode.case === "stripAnyHostPort" && message.stripPortMode.value
+        ? "any"
+        : message.stripMatchingHostPort
+          ? "matching"
+          : "none",
+    stripTrailingHostDot: message.stripTrailingHostDot,
+    forwardClientCert: compileClientCert(message, place),
   };
+}
+
+function compileClientCert(
+  message: HttpConnectionManager,
+  place: Place,
+): HttpConnectionManagerConfig["forwardClientCert"] {
+  const details = message.setCurrentClientCertDetails;
+  const mode = CERT_MODES[message.forwardClientCertDetails] ?? "sanitize";
+  if (details !== undefined && mode !== "append" && mode !== "set") {
+    const text = "the details are sent with APPEND_FORWARD and SANITIZE_SET only";
+    place.child("set_current_client_cert_details").problem(text, "remove it");
+  }
+  const { subject = false, cert = false, dns = false, uri = false } = details ?? {};
+  return { mode, show: { subject, cert, dns, uri } };
 }
 
 /** The filters that are not disabled, in order; the last one must be the router. */

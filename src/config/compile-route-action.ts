@@ -11,11 +11,13 @@ import {
   RouteAction_ClusterNotFoundResponseCode as NotFoundCode,
   RedirectAction_RedirectResponseCode as RedirectCode,
 } from "../gen/envoy/config/route/v3/route_components_pb.ts";
+import { PreviousHostsPredicateSchema } from "../gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
 import { compileHeaders } from "./compile-headers.ts";
-import { compileRewrite } from "./compile-match.ts";
+import { compileHeaderMatch, compileRewrite } from "./compile-match.ts";
 import { readSource } from "./compile-source.ts";
 import type { Place } from "./place.ts";
-import { durationMs, wireText } from "./place.ts";
+import { durationMs, unpack, wireText } from "./place.ts";
+import { isMessage } from "./protobuf.ts";
 import type {
   DirectResponseConfig,
   ForwardActionConfig,
@@ -99,6 +101,10 @@ function compileForward(
     prefixRewrite: message.prefixRewrite === "" ? null : wireText(message.prefixRewrite),
     regexRewrite: rewrite === undefined ? null : compileRewrite(rewrite, at),
     hostRewriteLiteral: host.case === "hostRewriteLiteral" ? wireText(host.value) : null,
+    autoHostRewrite: host.case === "autoHostRewrite" && (host.value.value ?? false),
+    hostRewriteHeader:
+      host.case === "hostRewriteHeader" ? wireText(host.value.toLowerCase()) : null,
+    appendForwardedHost: message.appendXForwardedHost,
     timeoutMs: durationMs(message.timeout, ROUTE_TIMEOUT_MS),
     idleTimeoutMs: durationMs(message.idleTimeout, -1),
     retryPolicy: retry === undefined ? null : compileRetry(retry, place.child("retry_policy")),
@@ -172,11 +178,21 @@ export function compileRetry(message: RetryPolicy, place: Place): RetryPolicyCon
     const at = place.child("retry_back_off").child("max_interval");
     at.problem("max_interval is less than base_interval", "make it at least base_interval");
   }
+  message.retryHostPredicate.forEach((predicate, i) => {
+    const { configType } = predicate;
+    const found = configType.case === "typedConfig" ? unpack(configType.value) : null;
+    if (isMessage(found, PreviousHostsPredicateSchema)) return;
+    const text = "this host predicate is not implemented by Granary";
+    place.child("retry_host_predicate").item(i).problem(text, "use PreviousHostsPredicate");
+  });
   return {
     on,
     retryCount: message.numRetries ?? 1,
     perTryTimeoutMs: durationMs(message.perTryTimeout, 0),
     retriableStatusCodes: message.retriableStatusCodes,
+    retriableHeaders: message.retriableHeaders.map((header, i) =>
+      compileHeaderMatch(header, place.child("retriable_headers").item(i)),
+    ),
     backoffBaseMs: base,
     backoffMaxMs: most,
   };

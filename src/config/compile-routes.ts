@@ -76,6 +76,8 @@ function compileHost(message: VirtualHost, limits: RouteLimits, place: Place): V
     routes: routes.filter((route) => route !== null),
     headers: compileHeaders(message, place),
     requireTls: REQUIRE_TLS[message.requireTls] ?? "none",
+    attemptCountInRequest: message.includeRequestAttemptCount,
+    attemptCountInResponse: message.includeAttemptCountInResponse,
     retryPolicy: retry === undefined ? null : compileRetry(retry, place.child("retry_policy")),
     metadata: propertyOrNull(message.metadata),
   };

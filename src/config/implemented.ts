@@ -3,13 +3,7 @@
  * configuration and is not here is an error that names its path. `*` = every field (informational
  * messages). Fields that only ever carry their default value (proto3) count as not set.
  */
-
-const HEADERS = [
-  "request_headers_to_add",
-  "request_headers_to_remove",
-  "response_headers_to_add",
-  "response_headers_to_remove",
-];
+import { ROUTE_FIELDS } from "./implemented-routes.ts";
 
 const C = "envoy.config.core.v3.";
 const R = "envoy.config.route.v3.";
@@ -24,7 +18,6 @@ const LOG = "envoy.extensions.access_loggers.";
 const NET = "envoy.extensions.filters.network.http_connection_manager.v3.";
 const TCP = "envoy.extensions.filters.network.tcp_proxy.v3.";
 const UP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-const MATCH = "envoy.type.matcher.v3.";
 
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   "envoy.config.bootstrap.v3.Bootstrap": [
@@ -179,6 +172,11 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "normalize_path",
     "merge_slashes",
     "path_with_escaped_slashes_action",
+    "strip_matching_host_port",
+    "strip_any_host_port",
+    "strip_trailing_host_dot",
+    "forward_client_cert_details",
+    "set_current_client_cert_details",
   ],
   [`${TCP}TcpProxy`]: [
     "stat_prefix",
@@ -218,95 +216,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "environment_variables",
   ],
   [`${WASM}EnvironmentVariables`]: ["host_env_keys", "key_values"],
-  [`${R}RouteConfiguration`]: [
-    "name",
-    "virtual_hosts",
-    "validate_clusters",
-    "max_direct_response_body_size_bytes",
-    "ignore_port_in_host_matching",
-    ...HEADERS,
-  ],
-  [`${R}VirtualHost`]: [
-    "name",
-    "domains",
-    "routes",
-    "require_tls",
-    "retry_policy",
-    "per_request_buffer_limit_bytes",
-    "metadata",
-    ...HEADERS,
-  ],
-  [`${R}Route`]: [
-    "name",
-    "match",
-    "route",
-    "redirect",
-    "direct_response",
-    "per_request_buffer_limit_bytes",
-    "metadata",
-    ...HEADERS,
-  ],
-  [`${R}RouteMatch`]: [
-    "prefix",
-    "path",
-    "safe_regex",
-    "path_separated_prefix",
-    "case_sensitive",
-    "headers",
-    "query_parameters",
-  ],
-  [`${R}HeaderMatcher`]: [
-    "name",
-    "exact_match",
-    "safe_regex_match",
-    "range_match",
-    "present_match",
-    "prefix_match",
-    "suffix_match",
-    "contains_match",
-    "string_match",
-    "invert_match",
-    "treat_missing_header_as_empty",
-  ],
-  [`${R}QueryParameterMatcher`]: ["name", "string_match", "present_match"],
-  [`${R}RouteAction`]: [
-    "cluster",
-    "weighted_clusters",
-    "prefix_rewrite",
-    "regex_rewrite",
-    "host_rewrite_literal",
-    "timeout",
-    "idle_timeout",
-    "retry_policy",
-    "cluster_not_found_response_code",
-  ],
-  [`${R}WeightedCluster`]: ["clusters", "total_weight"],
-  [`${R}WeightedCluster.ClusterWeight`]: ["name", "weight", ...HEADERS],
-  [`${R}RetryPolicy`]: [
-    "retry_on",
-    "num_retries",
-    "per_try_timeout",
-    "retriable_status_codes",
-    "retry_back_off",
-  ],
-  [`${R}RetryPolicy.RetryBackOff`]: ["base_interval", "max_interval"],
-  [`${R}RedirectAction`]: [
-    "https_redirect",
-    "scheme_redirect",
-    "host_redirect",
-    "port_redirect",
-    "path_redirect",
-    "prefix_rewrite",
-    "regex_rewrite",
-    "response_code",
-    "strip_query",
-  ],
-  [`${R}DirectResponseAction`]: ["status", "body"],
-  [`${MATCH}RegexMatcher`]: ["regex", "google_re2"],
-  [`${MATCH}RegexMatcher.GoogleRE2`]: [],
-  [`${MATCH}RegexMatchAndSubstitute`]: ["pattern", "substitution"],
-  [`${MATCH}StringMatcher`]: ["exact", "prefix", "suffix", "contains", "safe_regex", "ignore_case"],
-  "envoy.type.v3.Int64Range": ["start", "end"],
+  ...ROUTE_FIELDS,
   [`${CL}Cluster`]: [
     "name",
     "alt_stat_name",
@@ -341,7 +251,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   [`${EP}LocalityLbEndpoints`]: ["locality", "lb_endpoints"],
   [`${EP}LbEndpoint`]: ["endpoint", "health_status", "metadata", "load_balancing_weight"],
   [`${EP}Endpoint`]: ["address", "hostname"],
-  [UP]: ["common_http_protocol_options", "explicit_http_config"],
+  [UP]: ["common_http_protocol_options", "explicit_http_config", "http_filters"],
   [`${UP}.ExplicitHttpConfig`]: ["http_protocol_options", "http2_protocol_options"],
   [`${C}Http2ProtocolOptions`]: [
     "max_concurrent_streams",

@@ -22,6 +22,9 @@ export interface VirtualHostConfig {
   readonly headers: HeaderMutations;
   readonly requireTls: "none" | "externalOnly" | "all";
   readonly retryPolicy: RetryPolicyConfig | null;
+  /** `x-envoy-attempt-count` in requests to upstreams, in responses to clients. */
+  readonly attemptCountInRequest: boolean;
+  readonly attemptCountInResponse: boolean;
   readonly metadata: PropertyMessage | null;
 }
 
@@ -76,6 +79,12 @@ export interface ForwardActionConfig {
   readonly prefixRewrite: string | null;
   readonly regexRewrite: { readonly regex: string; readonly substitution: string } | null;
   readonly hostRewriteLiteral: string | null;
+  /** The host becomes the endpoint's name, where it has one. */
+  readonly autoHostRewrite: boolean;
+  /** The host becomes the value of this request header. */
+  readonly hostRewriteHeader: string | null;
+  /** The host before a rewrite is appended to `x-forwarded-host`. */
+  readonly appendForwardedHost: boolean;
   /** 0 = none. Envoy's default 15 s is filled in. */
   readonly timeoutMs: number;
   /** -1 = the connection manager's stream_idle_timeout; 0 = none. */
@@ -118,6 +127,11 @@ export const RETRY_ON = [
   "retriable-status-codes",
   "retriable-headers",
   "envoy-ratelimited",
+  "cancelled",
+  "deadline-exceeded",
+  "internal",
+  "resource-exhausted",
+  "unavailable",
 ] as const;
 export type RetryOn = (typeof RETRY_ON)[number];
 
@@ -127,6 +141,8 @@ export interface RetryPolicyConfig {
   /** 0 = none. */
   readonly perTryTimeoutMs: number;
   readonly retriableStatusCodes: readonly number[];
+  /** One of them is enough. */
+  readonly retriableHeaders: readonly HeaderMatchConfig[];
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
 }

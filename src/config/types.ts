@@ -246,6 +246,21 @@ export interface HttpConnectionManagerConfig {
   /** What happens to paths with `%2F` or `%5C`. */
   readonly escapedSlashes: "keep" | "reject" | "redirect" | "unescape";
   readonly via: string;
+  /** The port that is taken off the host: none, the listener's own, any. */
+  readonly stripHostPort: "none" | "matching" | "any";
+  readonly stripTrailingHostDot: boolean;
+  readonly forwardClientCert: ForwardClientCertConfig;
+}
+
+/** `x-forwarded-client-cert`. */
+export interface ForwardClientCertConfig {
+  readonly mode: "sanitize" | "forward" | "append" | "set" | "alwaysForward";
+  readonly show: {
+    readonly subject: boolean;
+    readonly cert: boolean;
+    readonly dns: boolean;
+    readonly uri: boolean;
+  };
 }
 
 export type HttpFilterConfig = RouterFilterConfig | WasmFilterConfig;

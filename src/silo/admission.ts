@@ -4,7 +4,7 @@
  */
 import type { HttpConnectionManagerConfig } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
-import { mergeSlashes, normalizePath, unescapeSlashes } from "../http/uri.ts";
+import { hostOf, mergeSlashes, normalizePath, portOf, unescapeSlashes } from "../http/uri.ts";
 import type { RequestMeta } from "./downstream/types.ts";
 import { errorReply, type LocalReplyParts } from "./local-reply.ts";
 
@@ -18,6 +18,7 @@ export function refusalOf(
   headers: HeaderMap,
   meta: RequestMeta,
   hcm: HttpConnectionManagerConfig,
+  localPort: number,
 ): LocalReplyParts | null {
   if (meta.version === 10) {
     if (!hcm.accept10) return errorReply("versionTooLow");
@@ -27,8 +28,22 @@ export function refusalOf(
     }
   }
   if (meta.upgrade !== null) return errorReply("upgradeRefused");
+  if (hcm.stripTrailingHostDot || hcm.stripHostPort !== "none") stripHost(headers, localPort, hcm);
   if (!hcm.normalizePath && !hcm.mergeSlashes && hcm.escapedSlashes === "keep") return null;
   return normalise(headers, hcm);
+}
+
+/** Takes the port and the root's dot off the host, as configured. */
+function stripHost(headers: HeaderMap, localPort: number, hcm: HttpConnectionManagerConfig): void {
+  const authority = headers.get(":authority") as string;
+  const port = portOf(authority);
+  const isStripped =
+    port >= 0 &&
+    (hcm.stripHostPort === "any" || (hcm.stripHostPort === "matching" && port === localPort));
+  let host = hostOf(authority);
+  const rest = isStripped ? "" : authority.slice(host.length);
+  if (hcm.stripTrailingHostDot && host.endsWith(".")) host = host.slice(0, -1);
+  headers.set(":authority", host + rest);
 }
 
 /** Whether nothing may follow on the connection after this refusal. */

@@ -9,6 +9,7 @@ import { mutateRequest, mutateResponse } from "./header-mutations.ts";
 import { rewritePath } from "./path-rewrite.ts";
 import type { RouteMatch } from "./route-table.ts";
 import type { Stream } from "./stream.ts";
+import type { StreamInfo } from "./stream-info.ts";
 
 /** Where a request goes. */
 export interface ForwardTarget {
@@ -33,12 +34,39 @@ export function finishRequestHeaders(
   mutateRequest(headers, route.headers, info);
   mutateRequest(headers, virtualHost.headers, info);
   mutateRequest(headers, manager.routes.config.headers, info);
-  if (action.hostRewriteLiteral !== null) headers.set(":authority", action.hostRewriteLiteral);
+  rewriteHost(headers, action, hostOfRoute(headers, action));
   const path = headers.get(":path") as string;
   const rewritten = rewritePath(path, action, route.match);
   if (rewritten === path) return;
   if (!manager.suppressEnvoyHeaders) headers.set("x-envoy-original-path", path);
   headers.set(":path", rewritten);
+}
+
+function hostOfRoute(headers: HeaderMap, action: ForwardActionConfig): string | null {
+  if (action.hostRewriteHeader === null) return action.hostRewriteLiteral;
+  const host = headers.get(action.hostRewriteHeader);
+  return host === "" ? null : host;
+}
+
+function rewriteHost(headers: HeaderMap, action: ForwardActionConfig, host: string | null): void {
+  const before = headers.get(":authority");
+  if (host === null || host === before) return;
+  if (action.appendForwardedHost && before !== null) headers.add("x-forwarded-host", before);
+  headers.set(":authority", host);
+}
+
+/** What each attempt says anew: its number, and the name of its endpoint. */
+export function finishAttemptHeaders(
+  headers: HeaderMap,
+  { match, action }: Pick<ForwardTarget, "match" | "action">,
+  info: StreamInfo,
+): void {
+  if (match.virtualHost.attemptCountInRequest) {
+    headers.set("x-envoy-attempt-count", String(info.attemptCount));
+  }
+  if (!action.autoHostRewrite) return;
+  const name = info.endpoint?.hostname ?? "";
+  rewriteHost(headers, action, name === "" ? null : name);
 }
 
 /** Applies the response headers that the configuration adds and removes. */
@@ -49,6 +77,9 @@ export function finishResponseHeaders(
   stream: Stream,
 ): void {
   const { info, manager } = stream;
+  if (match.virtualHost.attemptCountInResponse) {
+    headers.set("x-envoy-attempt-count", String(info.attemptCount));
+  }
   if (chosen !== null) mutateResponse(headers, chosen.headers, info);
   mutateResponse(headers, match.route.headers, info);
   mutateResponse(headers, match.virtualHost.headers, info);

@@ -6,6 +6,7 @@
 import { isIP } from "node:net";
 import type { HttpConnectionManagerConfig } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import { forwardClientCert } from "./client-cert-header.ts";
 import { requestId } from "./request-id.ts";
 import type { StreamInfo } from "./stream-info.ts";
 
@@ -114,6 +115,7 @@ export function prepareRequest(
   }
   headers.remove("expect");
   setForwarded(headers, info, hcm);
+  forwardClientCert(headers, info.connection.tls, hcm.forwardClientCert);
   if (hcm.generateRequestId) {
     const keep = !hcm.useRemoteAddress || hcm.preserveExternalRequestId;
     if (!keep || !headers.has("x-request-id")) headers.set("x-request-id", requestId());

@@ -14,7 +14,12 @@ import type {
   UpstreamRequest,
   UpstreamResetReason,
 } from "../upstream/types.ts";
-import { finishRequestHeaders, finishResponseHeaders, pickWeighted } from "./forward-headers.ts";
+import {
+  finishAttemptHeaders,
+  finishRequestHeaders,
+  finishResponseHeaders,
+  pickWeighted,
+} from "./forward-headers.ts";
 import { emptyReply, errorReply } from "./local-reply.ts";
 import { redirectLocation } from "./path-rewrite.ts";
 import { lateReset, resetReply } from "./reset-errors.ts";
@@ -159,6 +164,11 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     info.endpoint = cluster.lastEndpoint;
     info.upstreamLocalAddress = "";
     info.upstreamTls = null;
+    const match = this.#match as RouteMatch;
+    const { action } = match.route;
+    if (action.kind === "route") {
+      finishAttemptHeaders(info.requestHeaders as HeaderMap, { match, action }, info);
+    }
     if (this.#upstream === null) {
       this.#failed(cluster.lastFailure, "");
       return;

@@ -96,7 +96,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     info.requestHeadersBytes = headers.byteSize;
     this.#startTimers(endStream);
     if (endStream) this.#requestEnded();
-    const refusal = refusalOf(headers, this.#meta, manager.hcm);
+    const refusal = refusalOf(headers, this.#meta, manager.hcm, info.connection.localPort);
     if (refusal !== null) {
       this.#closes = refusalCloses(refusal);
       this.localReply(refusal);

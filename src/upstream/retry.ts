@@ -4,8 +4,9 @@
  * Source: Envoy router filter, `x-envoy-retry-on`; retry_state_impl.cc.
  */
 import { assertNever } from "../base/assert.ts";
-import type { RetryOn, RetryPolicyConfig } from "../config/types.ts";
+import type { HeaderMatchConfig, RetryOn, RetryPolicyConfig } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
+import { HeaderMatcher } from "../http/header-matcher.ts";
 import type { UpstreamResetReason } from "./types.ts";
 
 /** Default base interval of Envoy (`upstream.base_retry_backoff_ms`). */
@@ -24,8 +25,38 @@ export function shouldRetryOnHeaders(
   headers: HeaderMap,
 ): boolean {
   if (headers.has("x-envoy-ratelimited")) return policy.on.includes("envoy-ratelimited");
-  for (const word of policy.on) if (wordMatchesStatus(word, policy, status)) return true;
+  for (const word of policy.on) {
+    if (wordMatchesStatus(word, policy, status) || wordMatchesGrpc(word, headers)) return true;
+    if (word === "retriable-headers" && anyMatches(policy.retriableHeaders, headers)) return true;
+  }
   return false;
+}
+
+/** gRPC statuses by the words that name them. */
+const GRPC_WORDS: Readonly<Partial<Record<RetryOn, string>>> = {
+  cancelled: "1",
+  "deadline-exceeded": "4",
+  "resource-exhausted": "8",
+  internal: "13",
+  unavailable: "14",
+};
+
+/** As in Envoy only a status in the head (an answer without a body) counts. */
+function wordMatchesGrpc(word: RetryOn, headers: HeaderMap): boolean {
+  const status = GRPC_WORDS[word];
+  return status !== undefined && headers.get("grpc-status") === status;
+}
+
+/** Compiled once per policy; the rules come from the configuration, so the map is bounded by it. */
+const compiled = new WeakMap<readonly HeaderMatchConfig[], readonly HeaderMatcher[]>();
+
+function anyMatches(rules: readonly HeaderMatchConfig[], headers: HeaderMap): boolean {
+  let matchers = compiled.get(rules);
+  if (matchers === undefined) {
+    matchers = rules.map((rule) => new HeaderMatcher(rule));
+    compiled.set(rules, matchers);
+  }
+  return matchers.some((matcher) => matcher.matches(headers));
 }
 
 function wordMatchesStatus(word: RetryOn, policy: RetryPolicyConfig, status: number): boolean {
@@ -38,13 +69,17 @@ function wordMatchesStatus(word: RetryOn, policy: RetryPolicyConfig, status: num
       return status === 409;
     case "retriable-status-codes":
       return policy.retriableStatusCodes.includes(status);
-    // No header matchers can be configured, so this word alone matches nothing, as in Envoy.
     case "retriable-headers":
     case "reset":
     case "reset-before-request":
     case "connect-failure":
     case "refused-stream":
     case "envoy-ratelimited":
+    case "cancelled":
+    case "deadline-exceeded":
+    case "internal":
+    case "resource-exhausted":
+    case "unavailable":
       return false;
     default:
       return assertNever(word);
@@ -86,6 +121,11 @@ function wordMatchesReset(
     case "retriable-status-codes":
     case "retriable-headers":
     case "envoy-ratelimited":
+    case "cancelled":
+    case "deadline-exceeded":
+    case "internal":
+    case "resource-exhausted":
+    case "unavailable":
       return false;
     default:
       return assertNever(word);

@@ -31,6 +31,8 @@ before(async () => {
     {match: {prefix: /su}, route: {cluster: none}},
     {match: {prefix: /ten}, route: {cluster: upstream, ${retry}}, per_request_buffer_limit_bytes: 10},
     {match: {prefix: /five}, route: {cluster: upstream, ${retry}}},
+    {match: {prefix: /auto}, route: {cluster: named, auto_host_rewrite: true, append_x_forwarded_host: true}},
+    {match: {prefix: /byheader}, route: {cluster: named, host_rewrite_header: x-host}},
     {match: {prefix: /}, route: {cluster: upstream}}]`;
   const yaml = bootstrap(
     [
@@ -47,17 +49,26 @@ before(async () => {
         name: "named",
         hcm: "http_protocol_options: {accept_http_10: true, default_host_for_http_10: old}",
       }),
+      listener({ name: "strip", hcm: "strip_any_host_port: true, strip_trailing_host_dot: true" }),
+      listener({ name: "matching", hcm: "strip_matching_host_port: true" }),
       listener({ name: "tls", virtualHost: "require_tls: ALL" }),
       listener({ name: "external", virtualHost: "require_tls: EXTERNAL_ONLY" }),
       listener({ name: "edge", hcm: "use_remote_address: true" }),
       listener({
         name: "routes",
         routes,
-        virtualHost: "per_request_buffer_limit_bytes: 5",
+        virtualHost:
+          "per_request_buffer_limit_bytes: 5, include_request_attempt_count: true, include_attempt_count_in_response: true",
         hcm: LOG,
       }).replace("{name: local,", "{name: local, validate_clusters: false,"),
     ],
-    [cluster("upstream", upstream.port)],
+    [
+      cluster("upstream", upstream.port),
+      cluster("named", upstream.port).replace(
+        "endpoint: {address",
+        "endpoint: {hostname: up.test, address",
+      ),
+    ],
   );
   proxy = await startProxy({ yaml });
 });
@@ -145,6 +156,31 @@ test("what only Envoys may say is taken out of requests from outside", async () 
   );
   assert.match(edge, /\nx-forwarded-for: 1\.2\.3\.4,127\.0\.0\.1\n/);
   assert.match(edge, /\nx-envoy-external-address: 127\.0\.0\.1\n/);
+});
+
+test("the host loses its port and its last dot as configured", async () => {
+  const seen = async (name: string, host: string): Promise<string | undefined> => {
+    const head = `GET / HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`;
+    return /\nhost: (.*)\n/.exec(await exchange(proxy.port(name), head))?.[1];
+  };
+  assert.equal(await seen("strip", "a.test.:99"), "a.test");
+  assert.equal(await seen("strip", "[::1]:99"), "[::1]");
+  assert.equal(await seen("matching", `a:${proxy.port("matching")}`), "a");
+  assert.equal(await seen("matching", "a:99"), "a:99");
+  assert.equal(await seen("main", "a.:99"), "a.:99");
+});
+
+test("the host is rewritten to the endpoint's name or to a header, attempts are counted", async () => {
+  const head = (path: string): string =>
+    `GET ${path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-host: b\r\n\r\n`;
+  const auto = await exchange(proxy.port("routes"), head("/auto"));
+  assert.match(auto, /\nhost: up\.test\n/);
+  assert.match(auto, /\nx-forwarded-host: a\n/);
+  assert.match(auto, /\nx-envoy-attempt-count: 1\n/);
+  assert.match(await exchange(proxy.port("routes"), head("/byheader")), /\nhost: b\n/);
+  answers = [plainResponse(503, "first")];
+  const again = await exchange(proxy.port("routes"), head("/five"));
+  assert.match(again, /\r\nx-envoy-attempt-count: 2\r\n[\s\S]*\nx-envoy-attempt-count: 2\n/);
 });
 
 test("a cluster that is not there is answered with the configured status", async () => {

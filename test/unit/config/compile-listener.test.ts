@@ -114,6 +114,10 @@ continue_on_listener_filters_timeout: true`,
         "http_protocol_options: {accept_http_10: true, default_host_for_http_10: old}",
         "normalize_path: true",
         "merge_slashes: true",
+        "strip_any_host_port: true",
+        "strip_trailing_host_dot: true",
+        "forward_client_cert_details: APPEND_FORWARD",
+        "set_current_client_cert_details: {subject: true, uri: true}",
         "path_with_escaped_slashes_action: UNESCAPE_AND_REDIRECT",
         "common_http_protocol_options: {idle_timeout: 9s, max_connection_duration: 8s, max_headers_count: 7, max_requests_per_connection: 6}",
       ].join("\n"),
@@ -144,6 +148,11 @@ continue_on_listener_filters_timeout: true`,
       [9_000, 8_000, 7],
     );
     assert.equal(made.maxRequestsPerConnection, 6);
+    assert.deepEqual([made.stripHostPort, made.stripTrailingHostDot], ["any", true]);
+    assert.deepEqual(made.forwardClientCert, {
+      mode: "append",
+      show: { subject: true, cert: false, dns: false, uri: true },
+    });
     assert.equal(made.alwaysSetRequestIdInResponse, true);
   });
 

@@ -69,6 +69,7 @@ describe("routes", () => {
       retryCount: 4,
       perTryTimeoutMs: 1_000,
       retriableStatusCodes: [418],
+      retriableHeaders: [],
       backoffBaseMs: 100,
       backoffMaxMs: 1_000,
     });
@@ -122,5 +123,23 @@ describe("routes", () => {
   test("a missing cluster is allowed when validate_clusters is false", () => {
     const action = firstRoute({ ...route("cluster: later"), table: "validate_clusters: false" });
     assert.equal((action.action as ForwardActionConfig).clusters[0]?.cluster, "later");
+  });
+
+  test("host rewrites, attempt counts and the retry policy of a service mesh are read", () => {
+    assert.equal(forward("cluster: a\nauto_host_rewrite: true").autoHostRewrite, true);
+    const action = forward(
+      "cluster: a\nhost_rewrite_header: X-Host\nappend_x_forwarded_host: true",
+    );
+    assert.deepEqual([action.hostRewriteHeader, action.appendForwardedHost], ["x-host", true]);
+    const predicate =
+      '{name: p, typed_config: {"@type": type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate}}';
+    const { retryPolicy } = forward(
+      `cluster: a\nretry_policy: {retry_on: "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", num_retries: 2, retry_host_predicate: [${predicate}], host_selection_retry_max_attempts: 5, retriable_status_codes: [503], retriable_headers: [{name: x-retry}]}`,
+    );
+    assert.deepEqual(retryPolicy?.on.slice(2, 4), ["unavailable", "cancelled"]);
+    assert.equal(retryPolicy?.retriableHeaders[0]?.name, "x-retry");
+    const host = "include_request_attempt_count: true\ninclude_attempt_count_in_response: true";
+    const [made] = hcm({ host }).routes.virtualHosts;
+    assert.deepEqual([made?.attemptCountInRequest, made?.attemptCountInResponse], [true, true]);
   });
 });

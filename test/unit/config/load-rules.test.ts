@@ -151,6 +151,62 @@ const ROWS: readonly Row[] = [
     "not implemented",
   ],
   [
+    "a request mirror",
+    route("cluster: a\nrequest_mirror_policies: [{cluster: a}] # <<"),
+    "request_mirror_policies",
+    "not implemented",
+  ],
+  [
+    "a limit of streams' duration",
+    route("cluster: a\nmax_stream_duration: {} # <<"),
+    "max_stream_duration",
+    "not implemented",
+  ],
+  [
+    "hedging",
+    route("cluster: a\nhedge_policy: {hedge_on_per_try_timeout: true} # <<"),
+    "hedge_policy",
+    "not implemented",
+  ],
+  [
+    "a host predicate",
+    route("cluster: a\nretry_policy: {retry_host_predicate: [{name: x}]} # <<"),
+    "retry_host_predicate[0]",
+    "PreviousHostsPredicate",
+  ],
+  [
+    "another backoff after rate limits",
+    route(
+      "cluster: a\nretry_policy: {rate_limited_retry_back_off: {reset_headers: [{name: x}]}} # <<",
+    ),
+    "rate_limited_retry_back_off",
+    "not implemented",
+  ],
+  [
+    "details of certificates that nobody sends",
+    { hcm: "set_current_client_cert_details: {subject: true} # <<" },
+    "set_current_client_cert_details",
+    "SANITIZE_SET",
+  ],
+  [
+    "active health checks",
+    {
+      cluster:
+        "health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: {path: /}}] # <<",
+    },
+    "health_checks",
+    "not implemented",
+  ],
+  [
+    "a filter of a cluster",
+    {
+      cluster:
+        'typed_extension_protocol_options:\n  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:\n    "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions\n    explicit_http_config: {http_protocol_options: {}}\n    http_filters: [{name: x}] # <<',
+    },
+    "http_filters[0]",
+    "not implemented",
+  ],
+  [
     "a cluster from a header",
     route("cluster_header: x # <<"),
     "cluster_header",
@@ -226,9 +282,9 @@ const ROWS: readonly Row[] = [
   ],
   [
     "a retry word",
-    route("cluster: a\nretry_policy: {retry_on: cancelled} # <<"),
+    route("cluster: a\nretry_policy: {retry_on: sometimes} # <<"),
     "retry_on",
-    '"cancelled"',
+    '"sometimes"',
   ],
   [
     "a second filter chain",

@@ -44,6 +44,12 @@ describe("defaults", () => {
       mergeSlashes: false,
       escapedSlashes: "keep",
       via: "",
+      stripHostPort: "none",
+      stripTrailingHostDot: false,
+      forwardClientCert: {
+        mode: "sanitize",
+        show: { subject: false, cert: false, dns: false, uri: false },
+      },
     });
   });
 

@@ -30,7 +30,13 @@ function route(name: string, match: Partial<RouteMatchConfig>): RouteConfig {
 }
 
 function host(name: string, domains: string[], routes: RouteConfig[]): VirtualHostConfig {
-  const more = { requireTls: "none", retryPolicy: null, metadata: null } as const;
+  const more = {
+    requireTls: "none",
+    retryPolicy: null,
+    attemptCountInRequest: false,
+    attemptCountInResponse: false,
+    metadata: null,
+  } as const;
   return { name, domains, routes, headers: NO_HEADERS, ...more };
 }
 

@@ -15,6 +15,7 @@ function policy(on: readonly RetryOn[], codes: readonly number[] = []): RetryPol
     retryCount: 1,
     perTryTimeoutMs: 0,
     retriableStatusCodes: codes,
+    retriableHeaders: [],
     backoffBaseMs: 25,
     backoffMaxMs: 250,
   };
@@ -33,6 +34,11 @@ const RETRIED_STATUSES: Readonly<Record<RetryOn, readonly number[]>> = {
   "retriable-status-codes": [404, 429],
   "retriable-headers": [],
   "envoy-ratelimited": [],
+  cancelled: [],
+  "deadline-exceeded": [],
+  internal: [],
+  "resource-exhausted": [],
+  unavailable: [],
 };
 
 /** Reasons that each word alone retries: before the request had a connection, and after. */
@@ -66,6 +72,11 @@ const RETRIED_RESETS: Readonly<
   "retriable-status-codes": { before: [], after: [] },
   "retriable-headers": { before: [], after: [] },
   "envoy-ratelimited": { before: [], after: [] },
+  cancelled: { before: [], after: [] },
+  "deadline-exceeded": { before: [], after: [] },
+  internal: { before: [], after: [] },
+  "resource-exhausted": { before: [], after: [] },
+  unavailable: { before: [], after: [] },
 };
 
 describe("retry decisions", () => {
@@ -125,5 +136,35 @@ describe("retry backoff", () => {
     const bare = { ...policy([]), backoffBaseMs: 0, backoffMaxMs: 0 };
     assert.equal(backoffMs(bare, 1, almostOne), 24);
     assert.equal(backoffMs(bare, 9, almostOne), 249);
+  });
+
+  test("gRPC words retry the status of their name in the head", () => {
+    const head = (status: string): HeaderMap => HeaderMap.of([["grpc-status", status]]);
+    const rows: [RetryOn, string][] = [
+      ["cancelled", "1"],
+      ["deadline-exceeded", "4"],
+      ["resource-exhausted", "8"],
+      ["internal", "13"],
+      ["unavailable", "14"],
+    ];
+    for (const [word, status] of rows) {
+      assert.equal(shouldRetryOnHeaders(policy([word]), 200, head(status)), true, word);
+      assert.equal(shouldRetryOnHeaders(policy([word]), 200, head("0")), false, word);
+    }
+    assert.equal(shouldRetryOnHeaders(policy(["5xx"]), 200, head("14")), false);
+  });
+
+  test("retriable-headers retries when one of the rules holds", () => {
+    const rule = { invert: false, treatMissingAsEmpty: false } as const;
+    const retriableHeaders = ["x-a", "x-b"].map((name) => ({
+      ...rule,
+      name,
+      match: { kind: "present", present: true } as const,
+    }));
+    const on = { ...policy(["retriable-headers"]), retriableHeaders };
+    assert.equal(shouldRetryOnHeaders(on, 200, HeaderMap.of([["x-b", "1"]])), true);
+    assert.equal(shouldRetryOnHeaders(on, 200, HeaderMap.of([["x-c", "1"]])), false);
+    const off = { ...policy(["5xx"]), retriableHeaders };
+    assert.equal(shouldRetryOnHeaders(off, 200, HeaderMap.of([["x-b", "1"]])), false);
   });
 });
