@@ -6,7 +6,6 @@
 import { ROUTE_FIELDS } from "./implemented-routes.ts";
 
 const C = "envoy.config.core.v3.";
-const R = "envoy.config.route.v3.";
 const CL = "envoy.config.cluster.v3.";
 const EP = "envoy.config.endpoint.v3.";
 const L = "envoy.config.listener.v3.";
