@@ -36,8 +36,12 @@ const COST = {
   bytesShift: 6,
   elementsShift: 1,
 } as const;
-/** A large body may take long without a loop or a call: one unit for each 2 ** n bytes. */
-const BODY_SHIFT = 8;
+/** Code that is run through once costs a unit for each 2 ** n bytes. */
+const BODY_SHIFT = 7;
+/** More than an engine takes as one function. */
+const PAID_BYTES_MAX = 8_000_000;
+/** What the bytes of a function may add to the cost of its loops: their rounds may be large. */
+const ROUND_BYTES_MAX = 2_048;
 
 /** Where the rewriter put what the budget needs. */
 export interface BudgetIndices {
@@ -48,13 +52,16 @@ export interface BudgetIndices {
 
 const EMPTY_BLOCK = 0x40;
 
-/** Takes fuel away at the entry of a function. `scratch` is a local of its own. */
+/**
+ * Takes fuel away at the entry of a function, for `bytes` of code. `scratch` is a local of its own.
+ */
 export function writeEntry(
   out: WasmWriter,
   indices: BudgetIndices,
-  body: { readonly hasLoop: boolean; readonly byteSize: number; readonly scratch: number },
+  body: { readonly hasLoop: boolean; readonly bytes: number; readonly scratch: number },
 ): void {
-  const cost = (body.hasLoop ? COST.entryWithLoop : COST.entry) + (body.byteSize >> BODY_SHIFT);
+  const size = Math.min(body.bytes, PAID_BYTES_MAX) >> BODY_SHIFT;
+  const cost = (body.hasLoop ? COST.entryWithLoop : COST.entry) + size;
   writeIndexed(out, OP.globalGet, indices.fuel);
   writeConst(out, cost);
   out.u8(OP.i32Sub);
@@ -84,8 +91,9 @@ export function writeRoundsAtEntry(out: WasmWriter, rounds: number): void {
 export function writeLoop(
   out: WasmWriter,
   indices: BudgetIndices,
-  loop: { readonly blockType: Uint8Array; readonly rounds: number },
+  loop: { readonly blockType: Uint8Array; readonly rounds: number; readonly bodyBytes: number },
 ): void {
+  const cost = COST.loopRounds + Math.min(loop.bodyBytes, ROUND_BYTES_MAX);
   out.u8(OP.loop);
   out.append(loop.blockType);
   writeIndexed(out, OP.localGet, loop.rounds);
@@ -93,7 +101,7 @@ export function writeLoop(
   out.u8(OP.if);
   out.u8(EMPTY_BLOCK);
   writeRoundsAtEntry(out, loop.rounds);
-  writeCharge(out, indices, COST.loopRounds);
+  writeCharge(out, indices, cost);
   out.u8(OP.end);
   out.u8(OP.loop);
   out.append(loop.blockType);
@@ -103,6 +111,18 @@ export function writeLoop(
   writeIndexed(out, OP.localTee, loop.rounds);
   out.u8(OP.i32Eqz);
   writeIndexed(out, OP.brIf, 1);
+}
+
+/** Opens a block without parameters and results. */
+export function writeBlock(out: WasmWriter): void {
+  out.u8(OP.block);
+  out.u8(EMPTY_BLOCK);
+}
+
+/** Ends a block by leaving `labels` blocks beyond it. */
+export function writeBranchOut(out: WasmWriter, labels: number): void {
+  writeIndexed(out, OP.br, labels);
+  out.u8(OP.end);
 }
 
 export function writeHostcallCost(out: WasmWriter, indices: BudgetIndices): void {

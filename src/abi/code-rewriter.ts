@@ -1,13 +1,14 @@
 /**
  * The code of a metered module: every function body is walked once, and what may take long gets the
- * instructions of budget-code.ts. A body without loops and calls takes bounded time: it gets none.
- * Functions that are named move with their indices. Locals of ours come after
+ * instructions of budget-code.ts. Functions that are named move with their indices. Locals of ours come after
  * all others, so that no index of a local changes.
  */
 import {
   type BudgetIndices,
   I32,
   isBulk,
+  writeBlock,
+  writeBranchOut,
   writeBulkCost,
   writeChargeBody,
   writeEntry,
@@ -16,7 +17,9 @@ import {
   writeLoop,
   writeRoundsAtEntry,
 } from "./budget-code.ts";
+import { type CallNode, paidBytes } from "./call-graph.ts";
 import { hasLabels, LabelRewriter } from "./label-rewriter.ts";
+import { smallLoopEnd } from "./loop-scan.ts";
 import { movedFunction, type Rewriting } from "./rewriting.ts";
 import {
   OP,
@@ -26,7 +29,7 @@ import {
   skipValueType,
   skipVectorImmediates,
 } from "./wasm-instructions.ts";
-import type { WasmReader } from "./wasm-reader.ts";
+import { WasmReader } from "./wasm-reader.ts";
 import { WasmWriter } from "./wasm-writer.ts";
 
 /** Rewrites all bodies and appends `charge`. */
@@ -40,13 +43,68 @@ export function rewriteCode(rewriting: Rewriting, section: WasmReader, out: Wasm
     fuel: shape.globalCount,
   };
   const rewriter = new BodyRewriter(rewriting, indices);
+  const bodies: RewrittenBody[] = [];
   for (let i = 0; i < count && section.isOk; i++) {
     const body = section.section(section.u32());
-    rewriter.rewrite(body, shape.paramCounts[shape.functionTypes[i] ?? 0] ?? 0, out);
+    bodies.push(rewriter.rewrite(body, shape.paramCounts[shape.functionTypes[i] ?? 0] ?? 0));
     if (!body.isOk) section.fail(`function ${shape.importedFunctions + i}: ${body.problem}`);
   }
-  writeChargeBody(out, new WasmWriter(64), indices);
+  const paid = paidBytes(bodies);
+  const whole = new WasmWriter(4_096);
+  for (const [i, body] of bodies.entries()) {
+    writeBody(whole, { original: rewriting.bytes, indices, paidBytes: paid[i] ?? 0 }, body);
+    out.sized(whole.bytes);
+  }
+  writeChargeBody(out, whole, indices);
 }
+
+interface RewrittenBody extends CallNode {
+  /** Instructions. */
+  readonly code: Uint8Array;
+  /** The local declarations of the original: how many runs, and where they lie. */
+  readonly runs: number;
+  readonly runsStart: number;
+  readonly runsEnd: number;
+  readonly hasLoop: boolean;
+  readonly hasBulk: boolean;
+  /** Indices of our two locals. */
+  readonly rounds: number;
+  readonly scratch: number;
+}
+
+/** Locals, what the entry needs, and the instructions. */
+function writeBody(
+  out: WasmWriter,
+  around: {
+    readonly original: Uint8Array;
+    readonly indices: BudgetIndices;
+    readonly paidBytes: number;
+  },
+  body: RewrittenBody,
+): void {
+  out.clear();
+  const pays = around.paidBytes > 0;
+  const needsLocals = pays || body.hasLoop || body.hasBulk;
+  out.u32(needsLocals ? body.runs + 1 : body.runs);
+  out.copy(around.original, body.runsStart, body.runsEnd);
+  if (needsLocals) {
+    out.u32(2);
+    out.u8(I32);
+  }
+  if (pays) {
+    const facts = { hasLoop: body.hasLoop, bytes: around.paidBytes, scratch: body.scratch };
+    writeEntry(out, around.indices, facts);
+  }
+  if (body.hasLoop) writeRoundsAtEntry(out, body.rounds);
+  out.append(body.code);
+}
+
+/** Blocks of ours around a loop. */
+const LOOP_ADDS = 1;
+/** Copies of the contents of a small loop. */
+const UNROLLED = 4;
+/** Blocks around a copy: the guest's loop, ours, and the one behind which everything is over. */
+const COPY_ADDS = 3;
 
 /** Rewrites one body after the other; its buffers are reused. */
 class BodyRewriter {
@@ -55,10 +113,11 @@ class BodyRewriter {
   readonly #labels = new LabelRewriter();
   /** Instructions of the body, rewritten. */
   readonly #code = new WasmWriter(4_096);
-  readonly #whole = new WasmWriter(4_096);
   #hasLoop = false;
-  #callsGuest = false;
+  #hasIndirect = false;
   #hasBulk = false;
+  #callees: number[] = [];
+  #byteSize = 0;
   /** Indices of our two locals. */
   #rounds = 0;
   #scratch = 0;
@@ -70,14 +129,14 @@ class BodyRewriter {
     this.#indices = indices;
   }
 
-  /** Writes the body with its size to `out`. */
-  rewrite(body: WasmReader, paramCount: number, out: WasmWriter): void {
-    const byteSize = body.remaining;
+  rewrite(body: WasmReader, paramCount: number): RewrittenBody {
+    this.#byteSize = body.remaining;
     this.#code.clear();
     this.#labels.reset();
     this.#hasLoop = false;
-    this.#callsGuest = false;
+    this.#hasIndirect = false;
     this.#hasBulk = false;
+    this.#callees = [];
     const runs = body.count(body.remaining);
     const runsStart = body.offset;
     let locals = paramCount;
@@ -91,33 +150,19 @@ class BodyRewriter {
     this.#copied = runsEnd;
     while (body.remaining > 0) this.#instruction(body);
     this.#copyUpTo(body.offset);
-    this.#assemble({ runs, runsStart, runsEnd, byteSize });
-    out.sized(this.#whole.bytes);
-  }
-
-  /** Locals, what the entry needs, and the instructions. */
-  #assemble(parts: {
-    readonly runs: number;
-    readonly runsStart: number;
-    readonly runsEnd: number;
-    readonly byteSize: number;
-  }): void {
-    const whole = this.#whole;
-    whole.clear();
-    const hasEntry = this.#hasLoop || this.#callsGuest;
-    const needsLocals = hasEntry || this.#hasBulk;
-    whole.u32(needsLocals ? parts.runs + 1 : parts.runs);
-    whole.copy(this.#rewriting.bytes, parts.runsStart, parts.runsEnd);
-    if (needsLocals) {
-      whole.u32(2);
-      whole.u8(I32);
-    }
-    if (hasEntry) {
-      const facts = { hasLoop: this.#hasLoop, byteSize: parts.byteSize, scratch: this.#scratch };
-      writeEntry(whole, this.#indices, facts);
-    }
-    if (this.#hasLoop) writeRoundsAtEntry(whole, this.#rounds);
-    whole.append(this.#code.bytes);
+    return {
+      code: this.#code.bytes.slice(),
+      runs,
+      runsStart,
+      runsEnd,
+      byteSize: this.#byteSize,
+      hasLoop: this.#hasLoop,
+      hasBulk: this.#hasBulk,
+      pays: this.#hasLoop || this.#hasIndirect,
+      callees: this.#callees,
+      rounds: this.#rounds,
+      scratch: this.#scratch,
+    };
   }
 
   #instruction(body: WasmReader): void {
@@ -127,16 +172,14 @@ class BodyRewriter {
       case OP.block:
       case OP.if:
       case OP.try:
-        this.#labels.open("block");
+        this.#labels.open(0);
         skipImmediates(opcode, body);
         return;
       case OP.loop:
         this.#loop(at, body);
         return;
       case OP.end:
-        if (!this.#labels.close()) return;
-        this.#copyUpTo(body.offset);
-        this.#code.u8(OP.end);
+        this.#end(body);
         return;
       case OP.call:
       case OP.returnCall:
@@ -146,7 +189,7 @@ class BodyRewriter {
       case OP.returnCallIndirect:
       case OP.callRef:
       case OP.returnCallRef:
-        this.#callsGuest = true;
+        this.#hasIndirect = true;
         if (this.#rewriting.importsEscape) {
           this.#copyUpTo(at);
           writeHostcallCost(this.#code, this.#indices);
@@ -179,13 +222,53 @@ class BodyRewriter {
     }
   }
 
+  #end(body: WasmReader): void {
+    const added = this.#labels.close();
+    if (added === 0) return;
+    this.#copyUpTo(body.offset);
+    for (let left = added; left > 0; left--) this.#code.u8(OP.end);
+  }
+
   #loop(at: number, body: WasmReader): void {
     this.#hasLoop = true;
-    this.#labels.open("loop");
     const blockType = body.bytesOf(skipBlockType);
     this.#copyUpTo(at);
-    writeLoop(this.#code, this.#indices, { blockType, rounds: this.#rounds });
+    const end = smallLoopEnd(this.#rewriting.bytes, body.offset, blockType);
+    if (end > 0) {
+      this.#unroll({ start: body.offset, end }, blockType);
+      body.skip(end + 1 - body.offset);
+    } else {
+      this.#labels.open(LOOP_ADDS);
+      writeLoop(this.#code, this.#indices, this.#loopFacts(blockType));
+    }
     this.#copied = body.offset;
+  }
+
+  /**
+   * Writes a small loop with several copies of its contents, which go round in turn; only the first
+   * looks at the counter. A copy but the last lies in a block: to go round leads behind that block,
+   * to the next copy; to fall out of the contents leads behind everything.
+   */
+  #unroll(contents: { readonly start: number; readonly end: number }, blockType: Uint8Array): void {
+    const code = this.#code;
+    writeBlock(code);
+    writeLoop(code, this.#indices, this.#loopFacts(blockType));
+    for (let copies = UNROLLED; copies > 0; copies--) {
+      const isLast = copies === 1;
+      if (!isLast) writeBlock(code);
+      this.#labels.open(isLast ? COPY_ADDS - 1 : COPY_ADDS);
+      this.#copied = contents.start;
+      const copy = new WasmReader(this.#rewriting.bytes, contents.start, contents.end);
+      while (copy.remaining > 0) this.#instruction(copy);
+      this.#copyUpTo(contents.end);
+      this.#labels.close();
+      if (!isLast) writeBranchOut(code, COPY_ADDS);
+    }
+    for (let left = COPY_ADDS; left > 0; left--) code.u8(OP.end);
+  }
+
+  #loopFacts(blockType: Uint8Array) {
+    return { blockType, rounds: this.#rounds, bodyBytes: this.#byteSize };
   }
 
   #misc(at: number, body: WasmReader): void {
@@ -199,9 +282,9 @@ class BodyRewriter {
 
   #call(opcode: number, at: number, body: WasmReader): void {
     const index = this.#indexAfter(at, body);
-    if (index < this.#rewriting.shape.importedFunctions) {
-      writeHostcallCost(this.#code, this.#indices);
-    } else this.#callsGuest = true;
+    const { importedFunctions } = this.#rewriting.shape;
+    if (index < importedFunctions) writeHostcallCost(this.#code, this.#indices);
+    else this.#callees.push(index - importedFunctions);
     this.#writeIndexed(opcode, index);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Labels within one function body: a loop of a metered module lies in a loop of ours, so a branch
- * that crosses it has one label more to cross. Keeps the stack of open blocks while the body is
+ * Labels within one function body: a loop of a metered module lies in blocks of ours, so a branch
+ * that crosses it has more labels to cross. Keeps the stack of open blocks while the body is
  * walked. Source: WebAssembly core specification, 3.3 (labels); the legacy exception proposal.
  */
 import { OP, skipBlockType } from "./wasm-instructions.ts";
@@ -27,35 +27,36 @@ export function hasLabels(opcode: number): boolean {
 }
 
 export class LabelRewriter {
-  /** For each open block: how many loops are open before it. */
-  readonly #loopsBefore: number[] = [];
-  /** For each open block: whether it is a loop. */
-  readonly #isLoop: boolean[] = [];
-  #loops = 0;
+  /** For each open block: how many labels of ours are open before it. */
+  readonly #addedBefore: number[] = [];
+  /** For each open block: how many labels of ours a branch that leaves it crosses. */
+  readonly #added: number[] = [];
+  #total = 0;
 
   /** A new body. */
   reset(): void {
-    this.#loopsBefore.length = 0;
-    this.#isLoop.length = 0;
-    this.#loops = 0;
+    this.#addedBefore.length = 0;
+    this.#added.length = 0;
+    this.#total = 0;
   }
 
-  open(kind: "loop" | "block"): void {
-    this.#loopsBefore.push(this.#loops);
-    this.#isLoop.push(kind === "loop");
-    if (kind === "loop") this.#loops++;
+  /** @param added blocks of ours around the one that opens. */
+  open(added: number): void {
+    this.#addedBefore.push(this.#total);
+    this.#added.push(added);
+    this.#total += added;
   }
 
-  /** Closes the innermost block; whether it was a loop. The body itself is no block of this. */
-  close(): boolean {
-    this.#loops = this.#loopsBefore.pop() ?? 0;
-    return this.#isLoop.pop() ?? false;
+  /** Closes the innermost block; how many of ours are around it. The body itself is no block. */
+  close(): number {
+    this.#total = this.#addedBefore.pop() ?? 0;
+    return this.#added.pop() ?? 0;
   }
 
   /** The label that `label` is now. */
   moved(label: number): number {
-    const height = this.#loopsBefore.length;
-    return label + this.#loops - (this.#loopsBefore[height - label] ?? this.#loops);
+    const height = this.#addedBefore.length;
+    return label + this.#total - (this.#addedBefore[height - label] ?? this.#total);
   }
 
   /** Rewrites an instruction that {@link hasLabels}; `body` stands after its opcode. */
@@ -90,7 +91,7 @@ export class LabelRewriter {
       if (kind <= CLAUSE_WITH_TAG_MAX) out.u32(body.u32());
       out.u32(this.moved(body.u32()));
     }
-    this.open("block");
+    this.open(0);
   }
 }
 

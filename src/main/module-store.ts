@@ -7,7 +7,7 @@ import type { RewriteOptions } from "../abi/rewriting.ts";
 import { LIMITS } from "../base/limits.ts";
 import { isMetered } from "../config/compile-wasm.ts";
 import type { GranaryConfig, IsolationConfig, PluginConfig } from "../config/types.ts";
-import { wasmPlugins } from "../vm/plugin-identity.ts";
+import { serverPlugins, wasmPlugins } from "../vm/plugin-identity.ts";
 import type { CpuPool } from "./cpu-pool.ts";
 import type { CompiledModule, PreparedModule, PrepareTask } from "./cpu-tasks.ts";
 
@@ -35,7 +35,8 @@ export async function loadModules(
   const seen = new Set<string>();
   const modules: CompiledModule[] = [];
   const problems: string[] = [];
-  for (const plugin of wasmPlugins(config.listeners)) {
+  const plugins = [...wasmPlugins(config.listeners), ...serverPlugins(config, "here")];
+  for (const plugin of plugins) {
     problems.push(...unknownCallbacks(plugin));
     const { codeKey, codeSha256 } = plugin.vm;
     if (seen.has(codeKey)) continue;

@@ -39,6 +39,28 @@ export const CONSTRUCTS: readonly Construct[] = [
     calls: count(12_345),
   },
   {
+    name: "small loops, left and gone round from everywhere",
+    text: run(
+      `(loop $o
+        (block $b (loop $l
+          (if (i32.and (local.get $n) (i32.const 1)) (then
+            (br_if $l (i32.gt_s ${DOWN} (i32.const 3)))) (else
+            (br_if $b (i32.eqz (i32.and (local.get $n) (i32.const 30))))))
+          (local.set $s (i32.add (local.get $s) (i32.const 1)))
+          (br_if $o (i32.eq (local.get $n) (i32.const 17)))
+          (br_if $l (i32.gt_s ${DOWN} (i32.const 0)))))
+        ${ADD}
+        (loop $m ${ADD})
+        (loop $k (block (br_if 1 (i32.and (local.tee $n (i32.sub (local.get $n) (i32.const 3))) (i32.const 4)))))
+        (br_if $o (i32.gt_s (local.get $n) (i32.const 0))))
+       (local.get $s)`,
+    ),
+    calls: [
+      ...count(1_000),
+      ...[3, 4, 5, 6, 7, 8, 15, 16, 17, 18, 31, 33].map((n) => ["run", n] as const),
+    ],
+  },
+  {
     name: "branch tables out of loops",
     text: run(
       `(block $out (loop $a (block $x (block $y (loop $b
