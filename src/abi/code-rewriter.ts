@@ -1,7 +1,7 @@
 /**
  * The code of a metered module: every function body is walked once, and what may take long gets the
- * instructions of budget-code.ts. Functions that are named move with their indices. Locals of ours come after
- * all others, so that no index of a local changes.
+ * instructions of budget-code.ts. Functions that are named move with their indices. Locals of ours
+ * come after all others, so that no index of a local changes.
  */
 import {
   type BudgetIndices,

@@ -1,4 +1,4 @@
-/** Which loops are worth unrolling: the counter would cost much of what their few instructions do. */
+/** Which loops to unroll: the counter would cost much of what their few instructions do. */
 import { hasLabels } from "./label-rewriter.ts";
 import { OP, skipImmediates, skipVectorImmediates } from "./wasm-instructions.ts";
 import { WasmReader } from "./wasm-reader.ts";
