@@ -1,7 +1,7 @@
 /**
- * Writes the generated reference pages: docs/hostcalls.md and docs/errors.md. With `--check`
- * nothing is written, and the exit code is 1 when a page differs from what the tables say. Runs the
- * compiled tables, so `npm run build` comes first.
+ * Writes the generated reference pages: docs/hostcalls.md, docs/errors.md, docs/shared-memory.md.
+ * With `--check` nothing is written, and the exit code is 1 when a page differs from what the tables
+ * say. Runs the compiled tables, so `npm run build` comes first.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -24,6 +24,7 @@ async function load(file) {
 
 const { renderErrorPage, renderHostcallPage } = await load("src/abi/hostcall-docs.js");
 const { HOSTCALL_NAMES } = await load("src/abi/hostcall-table.js");
+const { renderSharedMemoryPage } = await load("src/shm/layout-docs.js");
 const { IMPLEMENTED_HOSTCALLS } = await load("src/vm/hostcalls/bodies.js");
 
 const tests = new Map();
@@ -35,6 +36,7 @@ for (const name of HOSTCALL_NAMES) {
 const pages = {
   "docs/hostcalls.md": renderHostcallPage({ implemented: new Set(IMPLEMENTED_HOSTCALLS), tests }),
   "docs/errors.md": renderErrorPage(),
+  "docs/shared-memory.md": renderSharedMemoryPage(),
 };
 
 let stale = 0;

@@ -12,6 +12,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { parseCommandLine } from "../../src/main/cli.ts";
 import { loadProgram, type Program } from "../../src/main/configuration.ts";
 import { CpuPool } from "../../src/main/cpu-pool.ts";
+import { LogWriter } from "../../src/main/log-writer.ts";
 import { SharedMemory } from "../../src/main/shared-memory.ts";
 import { ReadWindow } from "../../src/net/read-window.ts";
 import type { ConnectEvents, Connection } from "../../src/net/types.ts";
@@ -118,8 +119,9 @@ class Rig {
     const memory = new SharedMemory({ dataBytes: 8 * 1024 * 1024, policy: "refuse" }, systemClock);
     const metricRegions = [createMetricRegion()];
     const shared = memory.seat(0);
+    const logRing = new LogWriter(1, "drop", systemClock).boot(0);
     const services = createServices(
-      { index: 0, concurrency: 1, config, modules, metricRegions, shared },
+      { index: 0, concurrency: 1, config, modules, metricRegions, shared, logRing },
       this.#slab,
       () => ({
         connect: (_, events) => {

@@ -19,6 +19,7 @@ import { CLUSTER_STATS } from "../upstream/stats.ts";
 import type { ServeOptions } from "./cli.ts";
 import type { LiveUpdate } from "./live-update.ts";
 import { currentLevels } from "./log-levels.ts";
+import type { LogWriter } from "./log-writer.ts";
 import type { MainMetrics } from "./main-metrics.ts";
 import type { Running } from "./running.ts";
 import type { Server } from "./server.ts";
@@ -33,6 +34,7 @@ export interface AdminParts {
   readonly server: Server;
   readonly supervisor: Supervisor;
   readonly metrics: MainMetrics;
+  readonly logWriter: LogWriter;
   reopenAdminLog(): void;
 }
 
@@ -88,9 +90,9 @@ function createControl(parts: AdminParts): AdminControl {
 }
 
 /** Access logs of the admin interface and of every silo go on in new files. */
-export function reopenLogs(parts: Pick<AdminParts, "supervisor" | "reopenAdminLog">): void {
+export function reopenLogs(parts: Pick<AdminParts, "logWriter" | "reopenAdminLog">): void {
   parts.reopenAdminLog();
-  void askAll(parts.supervisor, (remote) => remote.reopenLogs());
+  parts.logWriter.reopen();
 }
 
 /** Answers of the silos that gave one. */
@@ -147,5 +149,6 @@ function commandLineOptions(
     transport: options.transport,
     shared_data_mib: options.sharedDataMib,
     shared_data_policy: options.sharedDataPolicy,
+    access_log_full: options.accessLogFull,
   };
 }

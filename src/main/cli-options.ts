@@ -71,6 +71,12 @@ export const FLAGS = [
     help: "read the configuration again when its files change",
   },
   {
+    long: "access-log-full",
+    short: "",
+    value: "POLICY",
+    help: "when access logs are too slow: drop lines (default), or block",
+  },
+  {
     long: "shared-data-mib",
     short: "",
     value: "MIB",

@@ -12,6 +12,7 @@ import {
   type LogLevel,
 } from "../base/log.ts";
 import type { FullPolicy } from "../shm/shared-table.ts";
+import type { LogFullPolicy } from "../silo/log-ring.ts";
 import { FLAGS, type FlagName } from "./cli-options.ts";
 
 export type TransportChoice = "auto" | "codec" | "uws";
@@ -33,6 +34,7 @@ export interface ServeOptions {
   readonly transport: TransportChoice;
   /** Read the configuration again when one of its files changes. */
   readonly watch: boolean;
+  readonly accessLogFull: LogFullPolicy;
   readonly sharedDataMib: number;
   readonly sharedDataPolicy: FullPolicy;
 }
@@ -125,6 +127,7 @@ function serveOptions(values: Values, cores: number): ServeOptions {
     }),
     transport: oneOf(values, "transport", ["auto", "codec", "uws"]),
     watch: values.watch === true,
+    accessLogFull: oneOf(values, "access-log-full", ["drop", "block"]),
     sharedDataMib: integer(values, "shared-data-mib", SHARED_DATA_MIB),
     sharedDataPolicy: oneOf(values, "shared-data-policy", ["refuse", "lru"]),
   };

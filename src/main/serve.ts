@@ -20,6 +20,7 @@ import type { Program } from "./configuration.ts";
 import { type DispatchPlan, planDispatch } from "./dispatch.ts";
 import { addressText, type ListenFailure, reservePorts } from "./listen.ts";
 import { siloLogOptions } from "./log-levels.ts";
+import { LogWriter } from "./log-writer.ts";
 import { MainMetrics } from "./main-metrics.ts";
 import { Reloader } from "./reloader.ts";
 import { Running } from "./running.ts";
@@ -114,6 +115,7 @@ function build(blueprint: Blueprint): Site {
     systemClock,
   );
   metrics.observe((root) => shared.metrics(root));
+  const logWriter = new LogWriter(concurrency, options.accessLogFull, systemClock);
   const nobody = { register: () => {}, unregister: () => {}, takeBack: () => {} };
   const supervisor = new Supervisor({
     entry: SILO_ENTRY,
@@ -127,6 +129,7 @@ function build(blueprint: Blueprint): Site {
       modules: running.program.modules,
       metricRegions: metrics.siloRegions,
       shared: shared.seat(index),
+      logRing: logWriter.boot(index),
       log: siloLogOptions(options),
       seats: running.seats,
       dispatch,
@@ -155,7 +158,7 @@ function build(blueprint: Blueprint): Site {
     drainMs: drainTimeMs,
     isOpen: () => server.phase === "live",
   });
-  return new Site(blueprint, { metrics, supervisor, server, reloader });
+  return new Site(blueprint, { metrics, supervisor, server, reloader, logWriter });
 }
 
 interface SiteParts {
@@ -163,6 +166,7 @@ interface SiteParts {
   readonly supervisor: Supervisor;
   readonly server: Server;
   readonly reloader: Reloader;
+  readonly logWriter: LogWriter;
 }
 
 /** A server with its admin interface and signals. */
@@ -172,6 +176,7 @@ class Site {
   readonly #supervisor: Supervisor;
   readonly #server: Server;
   readonly #reloader: Reloader;
+  readonly #logWriter: LogWriter;
 
   constructor(blueprint: Blueprint, parts: SiteParts) {
     this.#blueprint = blueprint;
@@ -179,6 +184,7 @@ class Site {
     this.#supervisor = parts.supervisor;
     this.#server = parts.server;
     this.#reloader = parts.reloader;
+    this.#logWriter = parts.logWriter;
   }
 
   /** As `serve`. */
@@ -194,6 +200,7 @@ class Site {
       acceptor?.close();
       await admin?.close();
       await this.#reloader.close();
+      await this.#logWriter.stop();
       return error instanceof Error ? error.message : String(error);
     }
     const listeners = running.boundListeners;
@@ -209,6 +216,7 @@ class Site {
     await this.#server.ended;
     removeSignals();
     await this.#reloader.close();
+    await this.#logWriter.stop();
     await admin?.close();
     log.info("exiting");
     return null;
@@ -220,7 +228,7 @@ class Site {
       abandon: (exitCode) => process.exit(exitCode),
       reopenLogs: () =>
         reopenLogs({
-          supervisor: this.#supervisor,
+          logWriter: this.#logWriter,
           reopenAdminLog: () => admin?.log?.reopen(),
         }),
       reload: () => void this.#reloader.update.reload("SIGHUP"),
@@ -243,6 +251,7 @@ class Site {
       server: this.#server,
       supervisor: this.#supervisor,
       metrics: this.#metrics,
+      logWriter: this.#logWriter,
       reopenAdminLog: () => adminLog?.reopen(),
     });
     const admin = createAdminServer({

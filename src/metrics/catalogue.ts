@@ -199,6 +199,11 @@ export const SHARED_DATA_STATS = {
   locks_recovered: counter("Locks of shared data recovered from a thread that died"),
 } as const satisfies MetricRows;
 
+/** `granary.access_logs.<row>`. */
+export const ACCESS_LOG_STATS = {
+  dropped: counter("Access-log lines dropped because the ring to the log writer was full"),
+} as const satisfies MetricRows;
+
 /** `granary.shared_queues.<row>`, written by main. */
 export const SHARED_QUEUE_STATS = {
   items: gauge("Items in shared queues"),
@@ -245,6 +250,7 @@ export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
 export type ConfigReloadStats = HandlesOf<typeof CONFIG_RELOAD_STATS>;
 export type SharedDataStats = HandlesOf<typeof SHARED_DATA_STATS>;
+export type AccessLogStats = HandlesOf<typeof ACCESS_LOG_STATS>;
 export type SharedQueueStats = HandlesOf<typeof SHARED_QUEUE_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
 export type CalloutStats = HandlesOf<typeof CALLOUT_STATS>;
@@ -301,6 +307,10 @@ export function configReloadStats(root: MetricScope): ConfigReloadStats {
 
 export function sharedDataStats(root: MetricScope): SharedDataStats {
   return handlesOf(SHARED_DATA_STATS, root.scope("granary.shared_data"));
+}
+
+export function accessLogStats(root: MetricScope): AccessLogStats {
+  return handlesOf(ACCESS_LOG_STATS, root.scope("granary.access_logs"));
 }
 
 export function sharedQueueStats(root: MetricScope): SharedQueueStats {

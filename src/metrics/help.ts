@@ -2,6 +2,7 @@
  * Help texts by family name, from the rows of the catalogue and of other parts (clusters).
  */
 import {
+  ACCESS_LOG_STATS,
   CALLOUT_STATS,
   CLUSTER_MANAGER_STATS,
   HTTP_STATS,
@@ -27,6 +28,7 @@ const BUILT_IN: readonly HelpSource[] = [
   ["server", SERVER_STATS],
   ["listener_manager", LISTENER_MANAGER_STATS],
   ["cluster_manager", CLUSTER_MANAGER_STATS],
+  ["granary.access_logs", ACCESS_LOG_STATS],
   ["granary.shared_data", SHARED_DATA_STATS],
   ["granary.shared_queues", SHARED_QUEUE_STATS],
   ["wasm.envoy.wasm.runtime.v8", WASM_RUNTIME_STATS],

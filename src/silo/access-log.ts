@@ -1,93 +1,26 @@
 /**
- * Access logs of one silo: lines are gathered and appended to the file once a second or when 64 KiB
- * are there, as Envoy does; standard output and error get each turn's lines at once. Several silos
- * append to one file, whole lines at a time.
+ * Access logs of one silo: which line goes to which sink. The lines themselves are written by the
+ * thread of the log writer (see log-ring.ts), or by this thread where there is none.
  */
-import { closeSync, openSync, writeSync } from "node:fs";
-import type { Clock, Timer } from "../base/clock.ts";
-import { Logger } from "../base/log.ts";
+import { closeSync, openSync } from "node:fs";
+import type { Clock } from "../base/clock.ts";
 import type { AccessLogConfig } from "../config/types.ts";
 import { formatWhole } from "./format-line.ts";
 import { compileFilter, type LogFilter } from "./log-filter.ts";
+import type { LogRing } from "./log-ring.ts";
+import { type LineSink, LogSink, type SinkKey } from "./log-sinks.ts";
 import type { StreamInfo } from "./stream-info.ts";
-
-const FLUSH_MS = 1000;
-const FLUSH_BYTES = 65_536;
-const log = new Logger("main");
-
-class LogSink {
-  readonly #path: string | null;
-  readonly #clock: Clock;
-  readonly #flushMs: number;
-  #fd: number;
-  #pending: string[] = [];
-  #pendingBytes = 0;
-  #timer: Timer | null = null;
-  /** No configuration names the file any more; streams that began before may still log. */
-  #retired = false;
-  readonly #onTimer = (): void => this.flush();
-
-  constructor(sink: AccessLogConfig["sink"], clock: Clock) {
-    this.#clock = clock;
-    this.#path = sink.kind === "file" ? sink.path : null;
-    this.#fd = sink.kind === "file" ? openSync(sink.path, "a") : sink.kind === "stdout" ? 1 : 2;
-    this.#flushMs = sink.kind === "file" ? FLUSH_MS : 1;
-  }
-
-  write(line: string): void {
-    this.#pending.push(line);
-    this.#pendingBytes += line.length;
-    if (this.#pendingBytes >= FLUSH_BYTES) this.flush();
-    else if (this.#timer === null) this.#timer = this.#clock.after(this.#flushMs, this.#onTimer);
-  }
-
-  flush(): void {
-    this.#timer?.cancel();
-    this.#timer = null;
-    if (this.#pending.length === 0) return;
-    const bytes = Buffer.from(this.#pending.join(""), "latin1");
-    this.#pending = [];
-    this.#pendingBytes = 0;
-    let written = 0;
-    try {
-      if (this.#fd < 0 && this.#path !== null) this.#fd = openSync(this.#path, "a");
-      while (written < bytes.length) written += writeSync(this.#fd, bytes, written);
-    } catch (error) {
-      log.error(`access log ${this.#path ?? `fd ${this.#fd}`}: lines lost: ${String(error)}`);
-    }
-    if (this.#retired) this.#close();
-  }
-
-  /** The file is closed between lines from now on. */
-  retire(): void {
-    this.#retired = true;
-    this.flush();
-    this.#close();
-  }
-
-  #close(): void {
-    if (this.#path === null || this.#fd < 0) return;
-    closeSync(this.#fd);
-    this.#fd = -1;
-  }
-
-  /** After a rotation: goes on in a new file of the same name. */
-  reopen(): void {
-    if (this.#path === null) return;
-    this.flush();
-    const next = openSync(this.#path, "a");
-    closeSync(this.#fd);
-    this.#fd = next;
-  }
-}
 
 /** One sink per file for the whole silo, however many listeners log to it. */
 export class AccessLogs {
   readonly #clock: Clock;
-  readonly #sinks = new Map<string, LogSink>();
+  readonly #ring: LogRing | null;
+  readonly #sinks = new Map<SinkKey, LineSink>();
 
-  constructor(clock: Clock) {
+  /** @param ring to the thread that writes; null = this one does */
+  constructor(clock: Clock, ring: LogRing | null = null) {
     this.#clock = clock;
+    this.#ring = ring;
   }
 
   /**
@@ -104,11 +37,15 @@ export class AccessLogs {
     );
   }
 
-  #sinkOf(config: AccessLogConfig): LogSink {
+  #sinkOf(config: AccessLogConfig): LineSink {
     const key = keyOf(config);
     const known = this.#sinks.get(key);
     if (known !== undefined) return known;
-    const sink = new LogSink(config.sink, this.#clock);
+    if (this.#ring !== null && config.sink.kind === "file") {
+      // The other thread opens it later; that it cannot must show now.
+      closeSync(openSync(config.sink.path, "a"));
+    }
+    const sink = this.#ring === null ? new LogSink(key, this.#clock) : this.#ring.sink(key);
     this.#sinks.set(key, sink);
     return sink;
   }
@@ -132,7 +69,7 @@ export class AccessLogs {
   }
 }
 
-function keyOf({ sink }: AccessLogConfig): string {
+function keyOf({ sink }: AccessLogConfig): SinkKey {
   return sink.kind === "file" ? `file:${sink.path}` : sink.kind;
 }
 
@@ -140,7 +77,7 @@ interface LogTarget {
   readonly config: AccessLogConfig;
   /** Null: every stream. */
   readonly filter: LogFilter | null;
-  readonly sink: LogSink;
+  readonly sink: LineSink;
 }
 
 export class StreamLogger {

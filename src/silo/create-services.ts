@@ -6,7 +6,7 @@ import { present } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import { Turn } from "../base/turn.ts";
 import { DateHeader } from "../http/date-header.ts";
-import { calloutStats } from "../metrics/catalogue.ts";
+import { accessLogStats, calloutStats } from "../metrics/catalogue.ts";
 import { PluginMetrics } from "../metrics/plugin-metrics.ts";
 import { SiloRecorder } from "../metrics/recorder.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
@@ -18,6 +18,7 @@ import { systemDns } from "../upstream/dns.ts";
 import { createPluginHost } from "../vm/plugin-host.ts";
 import { AccessLogs } from "./access-log.ts";
 import { SiloCallouts } from "./callouts/silo-callouts.ts";
+import { LogRing } from "./log-ring.ts";
 import type { SiloBoot } from "./messages.ts";
 import { RootProperties } from "./properties.ts";
 import type { SiloServices } from "./services.ts";
@@ -30,7 +31,7 @@ export const SINGLETON_SILO = 0;
 /** What of the boot data the services are made from. */
 export type ServicesBoot = Pick<
   SiloBoot,
-  "index" | "concurrency" | "config" | "modules" | "metricRegions" | "shared"
+  "index" | "concurrency" | "config" | "modules" | "metricRegions" | "shared" | "logRing"
 >;
 
 export interface OwnServices extends SiloServices {
@@ -90,7 +91,7 @@ export function createServices(
     clusters,
     plugins,
     shared,
-    accessLogs: new AccessLogs(clock),
+    accessLogs: new AccessLogs(clock, new LogRing(boot.logRing, accessLogStats(metrics).dropped)),
     node: boot.config.node,
     emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),
     draining: false,

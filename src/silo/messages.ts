@@ -12,6 +12,8 @@ import type { VmReport } from "../vm/report.ts";
 
 export type { FailureReport, PluginReport, VmReport } from "../vm/report.ts";
 
+import type { LogRingBoot } from "./log-ring.ts";
+
 export interface SiloBoot {
   readonly index: number;
   readonly concurrency: number;
@@ -20,6 +22,8 @@ export interface SiloBoot {
   readonly modules: readonly SentModule[];
   /** Metric region of every silo, by index; this silo writes `metricRegions[index]` only. */
   readonly metricRegions: readonly SharedArrayBuffer[];
+  /** Where access-log lines go. */
+  readonly logRing: LogRingBoot;
   /** What plugins share over all silos, and this silo's number there. */
   readonly shared: SharedSeat;
   readonly log: {
@@ -122,7 +126,6 @@ export interface SiloControl {
   /** Drops what was prepared; harmless without it. */
   abandon(): void;
   memory(): { readonly heapUsed: number; readonly heapTotal: number; readonly external: number };
-  reopenLogs(): void;
 }
 
 export interface ClusterReport {

@@ -183,10 +183,6 @@ class Silo implements SiloControl {
     const { heapUsed, heapTotal, external } = process.memoryUsage();
     return { heapUsed, heapTotal, external };
   }
-
-  reopenLogs(): void {
-    this.#services.accessLogs.reopen();
-  }
 }
 
 setLogLevel(boot.log.level);

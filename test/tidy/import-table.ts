@@ -23,7 +23,13 @@ export const PUBLIC_TYPES: readonly string[] = ["config/types.ts"];
 
 /** Of the silo, others know its messages, and how access logs are written. */
 export const ONLY_DOORS: Readonly<Record<string, readonly string[]>> = {
-  silo: ["silo/messages.ts", "silo/access-log.ts", "silo/stream-info.ts"],
+  silo: [
+    "silo/messages.ts",
+    "silo/access-log.ts",
+    "silo/log-ring.ts",
+    "silo/log-sinks.ts",
+    "silo/stream-info.ts",
+  ],
 };
 
 /** The only files that import a package (or a subpath of it). */
@@ -31,6 +37,7 @@ export const PACKAGE_DOORS: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/cel": ["vm/foreign/cel-library.ts"],
   "@bufbuild/protobuf": ["config/protobuf.ts", "vm/foreign/cel-library.ts"],
   comlink: ["base/comlink.ts"],
+  msgpackr: ["base/msgpack.ts"],
   piscina: ["main/cpu-pool.ts"],
   "prom-client": ["metrics/prometheus.ts"],
   re2js: ["http/regex.ts"],

@@ -29,6 +29,7 @@ describe("command line", () => {
       drainTimeS: 600,
       transport: "auto",
       watch: false,
+      accessLogFull: "drop",
       sharedDataMib: 64,
       sharedDataPolicy: "refuse",
     });
@@ -52,6 +53,7 @@ describe("command line", () => {
       "--drain-time-s",
       "0",
       "--transport=codec",
+      "--access-log-full=block",
       "--shared-data-mib=8",
       "--shared-data-policy=lru",
     );
@@ -68,6 +70,7 @@ describe("command line", () => {
     assert.equal(read.adminAddressPath, "/tmp/admin");
     assert.equal(read.drainTimeS, 0);
     assert.equal(read.transport, "codec");
+    assert.equal(read.accessLogFull, "block");
     assert.equal(read.sharedDataMib, 8);
     assert.equal(read.sharedDataPolicy, "lru");
   });

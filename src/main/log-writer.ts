@@ -1,0 +1,94 @@
+/**
+ * Main's side of access logs: a ring for each silo, and one thread that writes what they bring. The
+ * thread starts with the first record, so a configuration without access logs has none. Rings
+ * outlive silos and the writer: who comes after reads on. Thread: main.
+ */
+import { Worker } from "node:worker_threads";
+import type { Clock } from "../base/clock.ts";
+import { Logger } from "../base/log.ts";
+import { BELL_STRIDE, Bells } from "../shm/bells.ts";
+import { RingSet } from "../shm/ring.ts";
+import { createRing } from "../shm/ring-layout.ts";
+import { type LogFullPolicy, type LogRingBoot, WRITER_BELL } from "../silo/log-ring.ts";
+import { LogSinks } from "../silo/log-sinks.ts";
+import { writeRecords } from "./log-records.ts";
+
+const log = new Logger("main");
+
+/** Compiled file of the thread. */
+const ENTRY = new URL("./log-writer-thread.js", import.meta.url);
+
+export interface LogWriterBoot {
+  readonly rings: readonly SharedArrayBuffer[];
+  readonly bells: SharedArrayBuffer;
+}
+
+/** main -> the writer. */
+export type ToLogWriter = "reopen" | "stop";
+
+export class LogWriter {
+  readonly #rings: readonly SharedArrayBuffer[];
+  readonly #bellWords = new SharedArrayBuffer(4 * BELL_STRIDE);
+  readonly #policy: LogFullPolicy;
+  readonly #clock: Clock;
+  #bells = new Bells(new Int32Array(this.#bellWords));
+  #worker: Worker | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  #stopping = false;
+
+  constructor(silos: number, policy: LogFullPolicy, clock: Clock) {
+    this.#rings = Array.from({ length: silos }, createRing);
+    this.#policy = policy;
+    this.#clock = clock;
+    this.#await();
+  }
+
+  /** What silo `index` logs to. */
+  boot(index: number): LogRingBoot {
+    const ring = this.#rings[index] as SharedArrayBuffer;
+    return { ring, bells: this.#bellWords, policy: this.#policy };
+  }
+
+  /** Lines from now on go to new files of the same names. */
+  reopen(): void {
+    this.#worker?.postMessage("reopen" satisfies ToLogWriter);
+  }
+
+  /** Writes everything that silos, which are gone by now, have left. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#bells.close();
+    this.#worker?.ref();
+    this.#worker?.postMessage("stop" satisfies ToLogWriter);
+    await this.#ended;
+    const sinks = new LogSinks(this.#clock);
+    writeRecords(new RingSet(this.#rings), sinks);
+    sinks.flush();
+  }
+
+  /** Starts the thread when the first record is there. */
+  #await(): void {
+    this.#bells = new Bells(new Int32Array(this.#bellWords));
+    this.#bells.listen(WRITER_BELL, () => {
+      this.#bells.close();
+      this.#start();
+    });
+  }
+
+  #start(): void {
+    const workerData: LogWriterBoot = { rings: this.#rings, bells: this.#bellWords };
+    const worker = new Worker(ENTRY, { name: "log-writer", workerData });
+    // It ends when it is told to, or with the process.
+    worker.unref();
+    this.#worker = worker;
+    worker.on("error", (error) => log.error(`the log writer failed: ${error.stack ?? error}`));
+    this.#ended = new Promise((resolve) => {
+      worker.once("exit", () => {
+        this.#worker = null;
+        resolve();
+        // Its successor comes with the next record.
+        if (!this.#stopping) this.#await();
+      });
+    });
+  }
+}
