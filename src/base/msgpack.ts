@@ -8,7 +8,7 @@ export function packRecord(value: unknown): Buffer {
   return packr.pack(value);
 }
 
-/** The value in `bytes`, which lie in ordinary memory: text cannot be decoded from shared memory. */
+/** The value in `bytes`, in ordinary memory: text cannot be decoded from shared memory. */
 export function unpackRecord(bytes: Buffer): unknown {
   return packr.unpack(bytes);
 }
