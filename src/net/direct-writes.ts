@@ -74,7 +74,8 @@ function learnFrom(handle: StreamHandle): void {
   handle.writeLatin1String = (request, text) => {
     handle.writeLatin1String = write;
     learning = "done";
-    const made: unknown = request.constructor;
+    // Node 26 hands over null here, and makes a request only where the kernel does not take all.
+    const made: unknown = (request as object | null)?.constructor;
     if (typeof made === "function" && made.name === "WriteWrap") {
       requestClass = made as WriteRequestClass;
     }

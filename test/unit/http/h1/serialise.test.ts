@@ -122,12 +122,12 @@ test("a response head has status, fields, framing and connection", () => {
     "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: keep-alive\r\n\r\n",
   );
   assert.equal(
-    serialiseResponseHead(HeaderMap.of([[":status", "599"]]), {
+    serialiseResponseHead(HeaderMap.of([[":status", "598"]]), {
       version10: false,
       connection: null,
       framing: "chunked",
     }),
-    "HTTP/1.1 599 Unknown\r\ntransfer-encoding: chunked\r\n\r\n",
+    "HTTP/1.1 598 Unknown\r\ntransfer-encoding: chunked\r\n\r\n",
   );
 });
 
