@@ -19,9 +19,15 @@ export interface LocalReplyParts {
 const EMPTY = new Uint8Array(0);
 const NOTHING_MORE = { headers: [], grpcStatus: -1 } as const;
 
-/** A reply without a body, for `status`. */
-export function emptyReply(status: number, details: string): LocalReplyParts {
-  return { ...NOTHING_MORE, status, body: EMPTY, details, flag: "" };
+/** The reply to a message that filters left without the pseudo-header `name`. */
+export function missingHeaderReply(side: "request" | "response", name: string): LocalReplyParts {
+  return {
+    ...NOTHING_MORE,
+    status: side === "request" ? 503 : 502,
+    body: Buffer.from(`missing required header: ${name}`, "latin1"),
+    details: `filter_removed_required_${side}_headers{missing_required_header:${name}}`,
+    flag: "",
+  };
 }
 
 /** The reply that the error table prescribes. */

@@ -20,7 +20,7 @@ import {
   finishResponseHeaders,
   pickWeighted,
 } from "./forward-headers.ts";
-import { emptyReply, errorReply } from "./local-reply.ts";
+import { errorReply, missingHeaderReply } from "./local-reply.ts";
 import { redirectLocation } from "./path-rewrite.ts";
 import { lateReset, resetReply } from "./reset-errors.ts";
 import { RetryState } from "./retry-state.ts";
@@ -105,7 +105,7 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     }
     const missing = missingOf(this.#stream.info.requestHeaders as HeaderMap);
     if (missing !== null) {
-      this.#refuse(`filter_removed_required_request_headers{missing_required_header:${missing}}`);
+      this.#stream.localReply(missingHeaderReply("request", missing));
       return;
     }
     const { action } = match.route;
@@ -118,10 +118,6 @@ export class Router implements UpstreamEvents, TimeoutOwner {
       stats.rq_direct_response.inc();
       this.#answer(action.status, action.body, []);
     }
-  }
-
-  #refuse(details: string): void {
-    this.#stream.localReply(emptyReply(503, details));
   }
 
   #answer(status: number, body: Uint8Array, headers: readonly (readonly [string, string])[]): void {

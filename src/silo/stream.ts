@@ -21,7 +21,12 @@ import {
   RESPONSE,
 } from "./filter-chain.ts";
 import type { HttpManager } from "./http-manager.ts";
-import { emptyReply, errorReply, type LocalReplyParts, protocolErrorReply } from "./local-reply.ts";
+import {
+  errorReply,
+  type LocalReplyParts,
+  missingHeaderReply,
+  protocolErrorReply,
+} from "./local-reply.ts";
 import { localReplyMessage } from "./reply-mapper.ts";
 import { prepareRequest, prepareResponse } from "./request-headers.ts";
 import { Router } from "./router.ts";
@@ -276,9 +281,9 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
 
   /** A filter left the response without a usable `:status`. */
   #badResponse(): void {
-    const details = "filter_removed_required_response_headers{missing_required_header::status}";
-    if (this.#replied) this.reset("", details);
-    else this.localReply(emptyReply(502, details));
+    const reply = missingHeaderReply("response", ":status");
+    if (this.#replied) this.reset("", reply.details);
+    else this.localReply(reply);
   }
 
   sinkData(direction: Direction, data: BodyBuffer, endStream: boolean): void {

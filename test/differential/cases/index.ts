@@ -1,10 +1,15 @@
 /** Every group of cases. */
 import type { CaseGroup } from "../case.ts";
 import { BASICS } from "./basics.ts";
+import { BODY_CASES } from "./bodies.ts";
+import { CHAIN_CASES } from "./chains.ts";
+import { HEADER_CASES } from "./headers.ts";
 import { PHASE_CASES } from "./phases.ts";
 import { REPLY_CASES } from "./replies.ts";
 import { RESET_CASES } from "./resets.ts";
+import { RESUME_CASES } from "./resumes.ts";
 import { RETURN_CASES } from "./returns.ts";
+import { TRAP_CASES } from "./traps.ts";
 
 export const GROUPS: readonly CaseGroup[] = [
   BASICS,
@@ -12,4 +17,9 @@ export const GROUPS: readonly CaseGroup[] = [
   RETURN_CASES,
   REPLY_CASES,
   RESET_CASES,
+  TRAP_CASES,
+  BODY_CASES,
+  RESUME_CASES,
+  HEADER_CASES,
+  CHAIN_CASES,
 ];
