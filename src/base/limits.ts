@@ -28,6 +28,14 @@ export const LIMITS = {
   pairsBytes: 1_048_576,
   /** One line that a guest logs; longer is cut. */
   guestLogLineBytes: 65_536,
+  /** Lines that the guest of one VM may log in a second; more are dropped and counted. */
+  guestLogLinesPerSecond: 50_000,
+  /** Names and values of one header map that a guest adds to; what is more is left out. */
+  guestHeadersBytes: 4_194_304,
+  /** A body or TCP buffer that a guest adds to. */
+  guestBufferBytes: 67_108_864,
+  /** Filter state of one stream, or of one connection. */
+  filterStateBytes: 16_777_216,
   /** Argument and result of a foreign function that computes: no decompression bombs. */
   foreignDataBytes: 16_777_216,
   /** A key that a guest signs or verifies with; RSA of 8,192 bits has 4.7 KiB. */

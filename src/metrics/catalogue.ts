@@ -228,6 +228,7 @@ export const WASM_PLUGIN_STATS = {
   vm_failed: counter("Times a VM failed in a callback of the plugin"),
   vm_failed_cpu_budget: counter("Times a callback of the plugin used up its CPU budget"),
   vm_failed_stack_overflow: counter("Times a callback of the plugin used up the stack"),
+  log_lines_dropped: counter("Lines that the plugin logged beyond what it may"),
   vm_cut_off: counter("Times the plugin was cut off because it kept failing"),
 } as const satisfies MetricRows;
 

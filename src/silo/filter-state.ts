@@ -2,6 +2,7 @@
  * Filter state of streams: `wasm.<name>` and what else filters set, on the stream or on its
  * connection, where later streams find it too.
  */
+import { LIMITS } from "../base/limits.ts";
 import { STATE_SPAN, STATE_TYPE, type StateDeclaration } from "../vm/declared-properties.ts";
 import type { DownstreamInfo, StreamInfo } from "./stream-info.ts";
 
@@ -11,16 +12,49 @@ interface StateEntry {
   readonly declaration: StateDeclaration;
 }
 
-export type FilterState = Map<string, StateEntry>;
+export class FilterState {
+  readonly #entries = new Map<string, StateEntry>();
+  #byteSize = 0;
+
+  get(key: string): StateEntry | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** False when it is read-only or would be too much. */
+  change(entry: StateEntry, value: string | Uint8Array): boolean {
+    const growth = value.length - entry.value.length;
+    if (entry.declaration.readOnly || !this.#grow(growth)) return false;
+    entry.value = value;
+    return true;
+  }
+
+  add(key: string, entry: StateEntry): boolean {
+    if (!this.#grow(key.length + entry.value.length)) return false;
+    this.#entries.set(key, entry);
+    return true;
+  }
+
+  #grow(bytes: number): boolean {
+    if (this.#byteSize + bytes > LIMITS.filterStateBytes) return false;
+    this.#byteSize += bytes;
+    return true;
+  }
+}
 
 const byConnection = new WeakMap<DownstreamInfo, FilterState>();
 /** Whether any connection ever had state: almost none does, and each property lookup asks. */
 let connectionsHaveState = false;
 
-function entryOf(info: StreamInfo, key: string): StateEntry | undefined {
-  const own = info.filterState?.get(key);
-  if (own !== undefined || !connectionsHaveState) return own;
-  return byConnection.get(info.connection)?.get(key);
+/** Where `key` is: on the stream, on its connection, or nowhere. */
+function stateWith(info: StreamInfo, key: string): FilterState | undefined {
+  const own = info.filterState;
+  if (own?.get(key) !== undefined) return own;
+  const shared = connectionsHaveState ? byConnection.get(info.connection) : undefined;
+  return shared?.get(key) === undefined ? undefined : shared;
+}
+
+function stateValue(info: StreamInfo, key: string): string | Uint8Array | undefined {
+  return stateWith(info, key)?.get(key)?.value;
 }
 
 function isEmpty(info: StreamInfo): boolean {
@@ -28,12 +62,12 @@ function isEmpty(info: StreamInfo): boolean {
 }
 
 export function filterStateOf(info: StreamInfo, key: string): string | Uint8Array | undefined {
-  return isEmpty(info) ? undefined : entryOf(info, key)?.value;
+  return isEmpty(info) ? undefined : stateValue(info, key);
 }
 
 /** What `proxy_set_property` stored under `path`. */
 export function guestStateOf(info: StreamInfo, path: readonly string[]) {
-  return isEmpty(info) ? undefined : entryOf(info, `wasm.${path.join("\0")}`)?.value;
+  return isEmpty(info) ? undefined : stateValue(info, `wasm.${path.join("\0")}`);
 }
 
 function stored(value: Uint8Array, { type }: StateDeclaration): string | Uint8Array {
@@ -42,7 +76,7 @@ function stored(value: Uint8Array, { type }: StateDeclaration): string | Uint8Ar
 
 /**
  * Stores `value`, which the callee keeps. What is there already keeps its declaration.
- * @returns false when it is read-only.
+ * @returns false when it is read-only, or there is too much already.
  */
 export function setFilterState(
   info: StreamInfo,
@@ -50,25 +84,24 @@ export function setFilterState(
   value: Uint8Array,
   declaration: StateDeclaration,
 ): boolean {
-  const entry = entryOf(info, key);
-  if (entry !== undefined) {
-    if (entry.declaration.readOnly) return false;
-    entry.value = stored(value, entry.declaration);
-    return true;
+  const state = stateWith(info, key);
+  const entry = state?.get(key);
+  if (state !== undefined && entry !== undefined) {
+    return state.change(entry, stored(value, entry.declaration));
   }
-  stateFor(info, declaration.span).set(key, { value: stored(value, declaration), declaration });
-  return true;
+  const added = { value: stored(value, declaration), declaration };
+  return stateFor(info, declaration.span).add(key, added);
 }
 
 function stateFor(info: StreamInfo, span: number): FilterState {
   if (span !== STATE_SPAN.connection) {
-    info.filterState ??= new Map();
+    info.filterState ??= new FilterState();
     return info.filterState;
   }
   connectionsHaveState = true;
   const known = byConnection.get(info.connection);
   if (known !== undefined) return known;
-  const made: FilterState = new Map();
+  const made = new FilterState();
   byConnection.set(info.connection, made);
   return made;
 }

@@ -79,6 +79,10 @@ export class SiloVmEvents implements VmEventHost {
     this.#plugin(plugin).vm_cut_off.inc();
   }
 
+  lineDropped(plugin: string): void {
+    this.#plugin(plugin).log_lines_dropped.inc();
+  }
+
   #plugin(name: string): WasmPluginStats {
     const known = this.#plugins.get(name);
     if (known !== undefined) return known;

@@ -56,6 +56,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       failed: () => undefined,
       reloaded: () => undefined,
       cutOff: () => undefined,
+      lineDropped: () => undefined,
     },
     // The guest is gone before an answer could come.
     dns: { resolve: () => undefined },

@@ -185,6 +185,8 @@ export interface VmEventHost {
   reloaded(plugin: string, outcome: "success" | "failure" | "backoff"): void;
   /** It failed too often: no new VM for a while. */
   cutOff(plugin: string): void;
+  /** Its guest logs more than it may: a line was dropped. */
+  lineDropped(plugin: string): void;
 }
 
 /** What the thread gives every VM. */

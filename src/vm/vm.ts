@@ -71,7 +71,7 @@ export class Vm implements HostcallEnv {
     this.#allowed = options.allowed;
     this.#isolation = options.isolation;
     this.#onFailure = options.onFailure;
-    this.log = new GuestLog(options.roles.log, this.call, options.config.vmId);
+    this.log = new GuestLog(options.roles, this.call, options.config.vmId);
     this.#allocator = new GuestAllocator(this.memory, this.call);
     this.results = new GuestResults(this.memory, this.#allocator);
   }

@@ -130,12 +130,17 @@ export class FakeThread implements ThreadRoles {
   readonly callouts = new FakeCallouts();
   /** What happened to VMs, in words. */
   readonly vmEventLines: string[] = [];
+  /** Lines that guests logged beyond what they may. */
+  droppedLines = 0;
   readonly vmEvents = {
     created: () => this.#note("created"),
     ended: () => this.#note("ended"),
     failed: (plugin: string, kind: string) => this.#note(`failed ${plugin} ${kind}`),
     reloaded: (plugin: string, outcome: string) => this.#note(`reload ${plugin} ${outcome}`),
     cutOff: (plugin: string) => this.#note(`cut off ${plugin}`),
+    lineDropped: (): void => {
+      this.droppedLines++;
+    },
   };
   readonly metricValues = new Map<number, bigint>();
   readonly metricHandles = new Map<string, number>();

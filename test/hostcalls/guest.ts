@@ -146,10 +146,12 @@ export interface GuestOptions {
   readonly abi?: string;
   readonly config?: Partial<PluginConfig>;
   readonly allowed?: readonly string[];
+  /** A thread that others are on. */
+  readonly thread?: FakeThread;
 }
 
 export class Guest {
-  readonly thread = new FakeThread();
+  readonly thread: FakeThread;
   readonly config: PluginConfig;
   readonly vm: Vm;
   readonly root: RootContext;
@@ -164,6 +166,7 @@ export class Guest {
   #heap = HEAP_AT;
 
   constructor(options: GuestOptions = {}) {
+    this.thread = options.thread ?? new FakeThread();
     this.config = pluginConfig(options.config);
     this.#module = guestModule(options.abi ?? "0_2_1");
     const hooks = {

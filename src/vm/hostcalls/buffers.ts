@@ -4,6 +4,7 @@
  */
 import { BUFFER_TYPE, STATUS } from "../../abi/enums.ts";
 import type { GroupHostcalls } from "../../abi/hostcall-types.ts";
+import { LIMITS } from "../../base/limits.ts";
 import type { HostcallEnv } from "./env.ts";
 
 /** Size of a buffer that does not exist now and says so (NotFound), instead of being empty. */
@@ -88,6 +89,10 @@ export function bufferHostcalls(env: HostcallEnv): GroupHostcalls<"buffers"> {
       // At or behind the end there is nothing to replace: the data is appended (ABI 3.6).
       const start = Math.min(startSigned >>> 0, size);
       const replaced = Math.min(length >>> 0, size - start);
+      if (size - replaced + data.byteLength > LIMITS.guestBufferBytes) {
+        env.log.warn(`buffer ${type} is not changed: it would be too large`);
+        return STATUS.badArgument;
+      }
       return buffers.splice(type, start, replaced, data) ? STATUS.ok : STATUS.badArgument;
     },
   };

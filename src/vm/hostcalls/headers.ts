@@ -7,6 +7,7 @@
 import { MAP_TYPE, MAP_TYPE_MAX, STATUS } from "../../abi/enums.ts";
 import type { GroupHostcalls } from "../../abi/hostcall-types.ts";
 import { decodePairs } from "../../abi/pairs.ts";
+import { LIMITS } from "../../base/limits.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { CurrentCall } from "../current-call.ts";
 import type { HostcallEnv } from "./env.ts";
@@ -29,6 +30,13 @@ function writable(call: CurrentCall, type: number): HeaderMap | null {
 function storedName(type: number, key: string): string {
   const name = lowerCaseName(key);
   return name === "host" && type === MAP_TYPE.requestHeaders ? ":authority" : name;
+}
+
+/** Whether `map` may take one more entry; a guest must not make the silo's memory its own. */
+function hasRoom(env: HostcallEnv, map: HeaderMap, name: string, value: string): boolean {
+  if (map.byteSize + name.length + value.length <= LIMITS.guestHeadersBytes) return true;
+  env.log.warn(`header ${JSON.stringify(name.slice(0, 64))} dropped: the map is too large`);
+  return false;
 }
 
 function put(map: HeaderMap, name: string, value: string): void {
@@ -87,6 +95,7 @@ function setters(env: HostcallEnv) {
       if (map === null) return refuse(env, "proxy_add_header_map_value", type);
       const name = storedName(type, key);
       if (!isAllowed(env, name, value)) return STATUS.ok;
+      if (!hasRoom(env, map, name, value)) return STATUS.ok;
       put(map, name, value);
       call.stream?.roles.headers.changed(type);
       return STATUS.ok;
@@ -100,6 +109,7 @@ function setters(env: HostcallEnv) {
       if (map === null) return refuse(env, "proxy_replace_header_map_value", type);
       const name = storedName(type, key);
       if (!isAllowed(env, name, value)) return STATUS.ok;
+      if (!hasRoom(env, map, name, value)) return STATUS.ok;
       map.set(name, value);
       call.stream?.roles.headers.changed(type);
       return STATUS.ok;
