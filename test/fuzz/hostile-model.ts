@@ -2,7 +2,6 @@
  * A second, simple implementation of what hostcalls do to one stream, for the guest that calls them
  * at random: body of the request, request headers, properties. It knows nothing of `src/vm`.
  */
-import { STATUS } from "../../src/abi/enums.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
 import { FakeStream } from "../harness/fake-roles.ts";
 
@@ -79,5 +78,3 @@ function stored(key: string): string {
   const name = key.toLowerCase();
   return name === "host" ? ":authority" : name;
 }
-
-export const OK = STATUS.ok;
