@@ -43,7 +43,7 @@ export function protocolErrorReply(status: number, details: string): LocalReplyP
 }
 
 /** Envoy's mapping of HTTP status to gRPC status; anything else is Unknown (2). */
-const GRPC_OF_HTTP: Readonly<Record<number, number>> = {
+export const GRPC_OF_HTTP: Readonly<Record<number, number>> = {
   400: 13,
   401: 16,
   403: 7,

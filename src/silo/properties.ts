@@ -14,6 +14,7 @@ import type { CertificateInfo, TlsInfo } from "../net/types.ts";
 import type { StateDeclaration } from "../vm/declared-properties.ts";
 import type { PropertyHost, StreamPropertyHost } from "../vm/roles.ts";
 import { filterStateOf, guestStateOf, setFilterState } from "./filter-state.ts";
+import { GRPC_OF_HTTP } from "./local-reply.ts";
 import { pathOnly } from "./route-table.ts";
 import type { SiloServices } from "./services.ts";
 import { addressText, type StreamInfo } from "./stream-info.ts";
@@ -24,11 +25,19 @@ export interface AttributeSource {
   readonly manager: { readonly silo: SiloServices; readonly chain: FilterChainConfig };
 }
 
-type Value = PropertyValue | undefined;
+/** `null`: there, but without a serialisation. */
+type Value = PropertyValue | null | undefined;
 type Attribute = (info: StreamInfo, stream: AttributeSource) => Value;
 type Family = Readonly<Record<string, Attribute>>;
 
+const EMPTY_MAP = { kind: "map", entries: {} } as const;
 const EMPTY_MESSAGE: PropertyMessage = { kind: "message", encoded: new Uint8Array(0), fields: {} };
+/** A Metadata message without metadata; its map is there all the same. */
+const NO_METADATA: PropertyMessage = {
+  kind: "message",
+  encoded: new Uint8Array(0),
+  fields: { filter_metadata: EMPTY_MAP },
+};
 
 /** Envoy's bit of each response flag (StreamInfo::CoreResponseFlag), by short name. */
 const FLAG_BITS: Readonly<Record<string, number>> = {
@@ -72,7 +81,7 @@ function text(value: string | null | undefined): Value {
 }
 
 function headerMapValue(headers: HeaderMap | null): Value {
-  if (headers === null) return undefined;
+  if (headers === null) return EMPTY_MAP;
   const entries: Record<string, string> = Object.create(null);
   for (let i = 0; i < headers.count; i++) {
     const name = headers.nameAt(i);
@@ -132,7 +141,9 @@ const REQUEST_FAMILY: Family = {
 function grpcStatus(info: StreamInfo): Value {
   const value =
     info.responseTrailers?.get("grpc-status") ?? info.responseHeaders?.get("grpc-status") ?? null;
-  return value !== null && /^\d+$/.test(value) ? BigInt(value) : undefined;
+  if (value !== null && /^\d+$/.test(value)) return BigInt(value);
+  // As Envoy: what the HTTP status comes to in gRPC, whether or not it is gRPC.
+  return info.responseCode === 0 ? undefined : BigInt(GRPC_OF_HTTP[info.responseCode] ?? 2);
 }
 
 function flagBits(info: StreamInfo): bigint {
@@ -151,8 +162,7 @@ const RESPONSE_FAMILY: Family = {
   grpc_status: grpcStatus,
   headers: (i) => headerMapValue(i.responseHeaders),
   trailers: (i) => headerMapValue(i.responseTrailers),
-  headers_bytes: (i) =>
-    i.responseHeaders === null ? undefined : integer(i.responseHeaders.byteSize),
+  headers_bytes: (i) => integer(i.responseHeaders?.byteSize ?? 0),
   size: (i) => integer(i.responseBodyBytes),
   total_size: (i) =>
     integer(
@@ -194,6 +204,10 @@ function certificateFamily(tlsOf: (info: StreamInfo) => TlsInfo | null): Family 
 
 const CONNECTION_FAMILY: Family = {
   ...certificateFamily((i) => i.connection.tls),
+  peer_certificate: (i) => {
+    const pem = i.connection.tls?.peer?.pem;
+    return pem === undefined ? undefined : encodeURIComponent(pem);
+  },
   id: (i) => integer(i.connection.id),
   mtls: (i) => i.connection.tls !== null && i.connection.tls.peer !== null,
   requested_server_name: (i) => i.connection.tls?.serverName ?? "",
@@ -206,14 +220,16 @@ const UPSTREAM_FAMILY: Family = {
   address: (i) => text(i.endpoint?.address),
   port: (i) => (i.endpoint === null ? undefined : integer(i.endpoint.port)),
   local_address: (i) => (i.upstreamLocalAddress === "" ? undefined : i.upstreamLocalAddress),
-  transport_failure_reason: (i) => i.upstreamFailure,
+  transport_failure_reason: (i) =>
+    i.endpoint === null && i.upstreamFailure === "" ? undefined : i.upstreamFailure,
   request_attempt_count: (i) => integer(i.attemptCount),
   cx_pool_ready_duration: (i) => duration(0, i.upstreamPoolReadyMs),
   num_endpoints: (i, s) => {
     const cluster = s.manager.silo.clusters.get(i.clusterName);
     return cluster === null ? undefined : integer(cluster.endpointCount);
   },
-  locality: (i, s) => endpointConfig(i, s)?.locality ?? EMPTY_MESSAGE,
+  locality: (i, s) =>
+    i.endpoint === null ? undefined : (endpointConfig(i, s)?.locality ?? EMPTY_MESSAGE),
 };
 
 function endpointConfig(info: StreamInfo, stream: AttributeSource) {
@@ -228,15 +244,18 @@ const XDS_FAMILY: Family = {
   node: (_, s) => s.manager.silo.node.property,
   cluster_name: (i) => (i.clusterName === "" ? undefined : i.clusterName),
   cluster_metadata: (i, s) =>
-    s.manager.silo.clusters.get(i.clusterName)?.config.metadata ?? EMPTY_MESSAGE,
+    s.manager.silo.clusters.get(i.clusterName)?.config.metadata ?? NO_METADATA,
   route_name: (i) => text(i.route?.name),
-  route_metadata: (i) => i.route?.metadata ?? EMPTY_MESSAGE,
+  route_metadata: (i) => i.route?.metadata ?? NO_METADATA,
   virtual_host_name: (i) => text(i.virtualHost?.name),
-  virtual_host_metadata: (i) => i.virtualHost?.metadata ?? EMPTY_MESSAGE,
+  virtual_host_metadata: (i) => i.virtualHost?.metadata ?? NO_METADATA,
   filter_chain_name: (_, s) => s.manager.chain.name,
-  listener_metadata: (i) => i.listener.metadata ?? EMPTY_MESSAGE,
+  listener_metadata: (i) => i.listener.metadata ?? NO_METADATA,
   listener_direction: (i) => integer(i.listener.trafficDirection),
-  upstream_host_metadata: (i, s) => endpointConfig(i, s)?.metadata ?? EMPTY_MESSAGE,
+  // Of a host that has none they are null, which has no serialisation.
+  upstream_host_metadata: (i, s) =>
+    i.endpoint === null ? undefined : (endpointConfig(i, s)?.metadata ?? null),
+  upstream_host_locality_metadata: (i) => (i.endpoint === null ? undefined : null),
 };
 
 const FAMILIES: Readonly<Record<string, Family>> = {
@@ -266,7 +285,8 @@ const ALIASES: Readonly<Record<string, readonly [string, string]>> = {
 function descend(value: Value, path: readonly string[], from: number): Value {
   let current = value;
   for (let i = from; i < path.length; i++) {
-    if (typeof current !== "object" || current instanceof Uint8Array) return undefined;
+    if (typeof current !== "object" || current === null) return undefined;
+    if (current instanceof Uint8Array) return undefined;
     const part = path[i] as string;
     if (current.kind === "map") {
       const key = current.entries[part] === undefined ? part.toLowerCase() : part;
@@ -295,7 +315,10 @@ export class StreamProperties implements StreamPropertyHost {
     if (first === "filter_state") {
       return path.length === 1 ? null : filterStateOf(info, path.slice(1).join("\0"));
     }
-    if (first === "metadata") return descend(EMPTY_MESSAGE, path, 1);
+    if (first === "upstream_filter_state") {
+      return path.length === 1 && info.endpoint !== null ? null : undefined;
+    }
+    if (first === "metadata") return descend(NO_METADATA, path, 1);
     const alias = Object.hasOwn(ALIASES, first) ? ALIASES[first] : undefined;
     const family = Object.hasOwn(FAMILIES, alias?.[0] ?? first)
       ? FAMILIES[alias?.[0] ?? first]
