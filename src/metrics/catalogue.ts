@@ -199,6 +199,14 @@ export const SHARED_DATA_STATS = {
   locks_recovered: counter("Locks of shared data recovered from a thread that died"),
 } as const satisfies MetricRows;
 
+/** `granary.body.bytes_copied.<row>`: body bytes copied in user space, by reason. */
+export const BODY_COPY_STATS = {
+  window: counter("Body bytes copied because they came in one read with the head", "bytes"),
+  joined: counter("Body bytes copied into one write with a head or chunk frame", "bytes"),
+  filter_read: counter("Body bytes copied into the memory of filters", "bytes"),
+  filter_write: counter("Body bytes copied because a filter changed the body", "bytes"),
+} as const satisfies MetricRows;
+
 /** `granary.access_logs.<row>`. */
 export const ACCESS_LOG_STATS = {
   dropped: counter("Access-log lines dropped because the ring to the log writer was full"),
@@ -251,6 +259,7 @@ export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
 export type ConfigReloadStats = HandlesOf<typeof CONFIG_RELOAD_STATS>;
 export type SharedDataStats = HandlesOf<typeof SHARED_DATA_STATS>;
+export type BodyCopyStats = HandlesOf<typeof BODY_COPY_STATS>;
 export type AccessLogStats = HandlesOf<typeof ACCESS_LOG_STATS>;
 export type SharedQueueStats = HandlesOf<typeof SHARED_QUEUE_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
@@ -308,6 +317,10 @@ export function configReloadStats(root: MetricScope): ConfigReloadStats {
 
 export function sharedDataStats(root: MetricScope): SharedDataStats {
   return handlesOf(SHARED_DATA_STATS, root.scope("granary.shared_data"));
+}
+
+export function bodyCopyStats(root: MetricScope): BodyCopyStats {
+  return handlesOf(BODY_COPY_STATS, root.scope("granary.body.bytes_copied"));
 }
 
 export function accessLogStats(root: MetricScope): AccessLogStats {

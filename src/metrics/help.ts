@@ -3,6 +3,7 @@
  */
 import {
   ACCESS_LOG_STATS,
+  BODY_COPY_STATS,
   CALLOUT_STATS,
   CLUSTER_MANAGER_STATS,
   HTTP_STATS,
@@ -29,6 +30,7 @@ const BUILT_IN: readonly HelpSource[] = [
   ["listener_manager", LISTENER_MANAGER_STATS],
   ["cluster_manager", CLUSTER_MANAGER_STATS],
   ["granary.access_logs", ACCESS_LOG_STATS],
+  ["granary.body.bytes_copied", BODY_COPY_STATS],
   ["granary.shared_data", SHARED_DATA_STATS],
   ["granary.shared_queues", SHARED_QUEUE_STATS],
   ["wasm.envoy.wasm.runtime.v8", WASM_RUNTIME_STATS],

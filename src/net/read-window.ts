@@ -7,6 +7,7 @@
  * @hot per-chunk
  */
 import { BodyChunk } from "../shm/body-chunk.ts";
+import { bodyCopies } from "../shm/body-copies.ts";
 import type { BodySlab, SlabLease } from "../shm/body-slab.ts";
 
 /** The rest of a chunk is used for the next read when it has this many bytes: small reads share a
@@ -87,6 +88,7 @@ export class ReadWindow {
     if (lease !== null) return lease.view(this.#offset + start, this.#offset + end);
     const { window } = this.#slab;
     const length = end - start;
+    bodyCopies.window.add(length);
     if (length <= HEAP_COPY_BYTES_MAX) {
       const bytes = Buffer.allocUnsafe(length);
       window.copy(bytes, 0, start, end);

@@ -6,6 +6,7 @@
  * @hot per-chunk
  */
 import { assert } from "../base/assert.ts";
+import { bodyCopies } from "./body-copies.ts";
 
 /** Receives a chunk whose last reference is gone (the slab puts it back on its free list). */
 export interface ChunkOwner {
@@ -55,6 +56,7 @@ export class BodyChunk {
 
   /** The bytes as a string with one code unit per byte. */
   latin1(): string {
+    bodyCopies.joined.add(this.byteLength);
     return latin1Slice.call(this.#source, this.#start, this.#start + this.byteLength);
   }
 

@@ -4,6 +4,7 @@
  * @hot per-chunk
  */
 import { BodyChunk } from "../shm/body-chunk.ts";
+import { bodyCopies } from "../shm/body-copies.ts";
 
 export class BodyBuffer {
   #chunks: BodyChunk[] = [];
@@ -43,6 +44,11 @@ export class BodyBuffer {
 
   /** Copies `[start, start+length)`, which lies inside the buffer, to `target` at `at`. */
   copyTo(start: number, length: number, target: Uint8Array, at: number): void {
+    bodyCopies.filter_read.add(length);
+    this.#gather(start, length, target, at);
+  }
+
+  #gather(start: number, length: number, target: Uint8Array, at: number): void {
     let skip = start;
     let left = length;
     let position = at;
@@ -68,6 +74,7 @@ export class BodyBuffer {
     this.clear();
     for (const part of [keepHead, data, keepTail]) {
       if (part.byteLength === 0) continue;
+      bodyCopies.filter_write.add(part.byteLength);
       this.#chunks.push(BodyChunk.ofHeap(part));
       this.#byteLength += part.byteLength;
     }
@@ -75,7 +82,7 @@ export class BodyBuffer {
 
   #copyOf(start: number, length: number): Uint8Array {
     const copy = new Uint8Array(length);
-    this.copyTo(start, length, copy, 0);
+    this.#gather(start, length, copy, 0);
     return copy;
   }
 

@@ -6,10 +6,11 @@ import { present } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import { Turn } from "../base/turn.ts";
 import { DateHeader } from "../http/date-header.ts";
-import { accessLogStats, calloutStats } from "../metrics/catalogue.ts";
+import { accessLogStats, bodyCopyStats, calloutStats } from "../metrics/catalogue.ts";
 import { PluginMetrics } from "../metrics/plugin-metrics.ts";
 import { SiloRecorder } from "../metrics/recorder.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
+import { countBodyCopies } from "../shm/body-copies.ts";
 import type { BodySlab } from "../shm/body-slab.ts";
 import { MetricWriter } from "../shm/metric-writer.ts";
 import { SharedState } from "../shm/shared-state.ts";
@@ -64,6 +65,7 @@ export function createServices(
     random,
     dns: systemDns,
   });
+  countBodyCopies(bodyCopyStats(metrics));
   const stats = calloutStats(metrics);
   // Who waits for a lock needs a clock that goes on within a turn.
   const shared = new SharedState(boot.shared, systemClock);

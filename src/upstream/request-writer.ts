@@ -5,7 +5,6 @@
  * @hot per-request, per-chunk
  */
 import type { Deferred, Turn } from "../base/turn.ts";
-import { latin1 } from "../http/h1/latin1.ts";
 import {
   CHUNK_END,
   chunkHead,
@@ -122,7 +121,7 @@ export class RequestWriter implements Deferred {
     const after = endStream ? CHUNK_AND_BODY_END : CHUNK_END;
     const size = chunkHead(length);
     if (length <= COPIED_BYTES_MAX) {
-      this.#putText(this.#takeHeld().concat(size, latin1(chunk.bytes, 0, length), after));
+      this.#putText(this.#takeHeld().concat(size, chunk.latin1(), after));
       return;
     }
     this.#putHeldAnd(size, chunk);
