@@ -35,7 +35,7 @@ export async function statsPrometheus(
 ): Promise<AdminResponse> {
   const selection = select(query, source);
   if (selection.kind === "error") return text(selection.reason, 400);
-  const body = await renderPrometheus(selection.snapshot, source.helpTexts());
+  const body = await renderPrometheus(selection.snapshot, source.helpTexts(), source.tagRules());
   return typed(PROMETHEUS_CONTENT_TYPE, body);
 }
 

@@ -6,6 +6,7 @@
 import type { LogComponent, LogLevel } from "../base/log.ts";
 import type { GranaryConfig, SocketAddress } from "../config/types.ts";
 import type { MetricSnapshot } from "../metrics/snapshot.ts";
+import type { TagRules } from "../metrics/tags.ts";
 import type { ClusterReport, VmReport } from "../silo/messages.ts";
 
 /** Envoy's server states; the index is the value of the gauge `server.state`. */
@@ -60,6 +61,8 @@ export interface AdminSource {
   snapshot(): MetricSnapshot;
   /** Help by family, from `helpTexts()` of src/metrics/help.ts. */
   helpTexts(): ReadonlyMap<string, string>;
+  /** How names of stats become labels. */
+  tagRules(): TagRules;
   /** One report per silo that answered. */
   clusters(): Promise<readonly (readonly ClusterReport[])[]>;
   /** One entry per silo that answered. */

@@ -7,6 +7,7 @@ import { ISOLATION_KEY, NO_ISOLATION, readIsolation } from "./compile-isolation.
 import { compileAddress, compileListeners } from "./compile-listener.ts";
 import { propertyMessage } from "./compile-property.ts";
 import { compileServices } from "./compile-services.ts";
+import { compileStatTags } from "./compile-stats.ts";
 import type { IsolationLayer } from "./isolation-types.ts";
 import type { CompileContext } from "./place.ts";
 import { Place } from "./place.ts";
@@ -36,6 +37,7 @@ export function compileBootstrap(
     listeners,
     clusters,
     ...services,
+    statTags: compileStatTags(bootstrap.statsConfig, root.child("stats_config")),
     modules: [...modules.values()],
     bootstrapJson,
   };

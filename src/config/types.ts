@@ -91,11 +91,23 @@ export interface GranaryConfig {
   /** Plugins that get the stats, on one silo. */
   readonly statSinks: readonly PluginConfig[];
   readonly statsFlushMs: number;
+  readonly statTags: StatTagsConfig;
   /** Wasm code by sha256 hex; the bytes are compiled once on main and shared with silos. */
   readonly modules: readonly ModuleConfig[];
   /** `/config_dump` source: the bootstrap as JSON text with proto field names. */
   readonly bootstrapJson: string;
 }
+
+/** Labels that are cut out of the names of stats (`stats_config`). */
+export interface StatTagsConfig {
+  /** Envoy's own (cluster, listener, response code...). */
+  readonly useDefaults: boolean;
+  readonly tags: readonly StatTagConfig[];
+}
+export type StatTagConfig =
+  | { readonly kind: "fixed"; readonly name: string; readonly value: string }
+  /** RE2 syntax, at least one group: group 1 is cut out, group 2 (else 1) is the value. */
+  | { readonly kind: "regex"; readonly name: string; readonly regex: string };
 
 export interface WasmServiceConfig {
   readonly plugin: PluginConfig;

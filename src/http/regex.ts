@@ -59,6 +59,19 @@ export class Regex {
     return from === 0 && result === "" ? text : result + text.slice(from);
   }
 
+  /**
+   * The first match that takes part in group 1: where group 1 lies, and the text of group 2, or of
+   * group 1 where there is no second. Null when there is none.
+   */
+  findGroups(text: string): { start: number; end: number; value: string } | null {
+    const matcher = this.#re2.matcher(text);
+    if (this.groupCount === 0 || !matcher.find()) return null;
+    const first = matcher.group(1);
+    if (first === null) return null;
+    const value = this.groupCount > 1 ? (matcher.group(2) ?? "") : first;
+    return { start: matcher.start(1), end: matcher.end(1), value };
+  }
+
   /** What is wrong with `substitution` for this expression, or null. */
   substitutionError(substitution: string): string | null {
     if (/(?<!\\)(?:\\\\)*\\(?![\\0-9])/.test(substitution)) {

@@ -23,6 +23,7 @@ import type { LogWriter } from "./log-writer.ts";
 import type { MainMetrics } from "./main-metrics.ts";
 import type { Running } from "./running.ts";
 import type { Server } from "./server.ts";
+import { tagRulesOf } from "./stat-tags.ts";
 import type { Supervisor } from "./supervisor.ts";
 
 export interface AdminParts {
@@ -42,6 +43,7 @@ export function createAdminSource(parts: AdminParts): AdminSource {
   const { clock, running, server, supervisor, metrics } = parts;
   const startMs = clock.monotonicMs();
   const help = helpTexts([["cluster.x", CLUSTER_STATS]]);
+  const tags = tagRulesOf(running.program.config.statTags);
   const uptimeMs = () => clock.monotonicMs() - startMs;
   const state = () => stateOf(server);
   return {
@@ -61,6 +63,7 @@ export function createAdminSource(parts: AdminParts): AdminSource {
         openConnections: supervisor.openConnections,
       }),
     helpTexts: () => help,
+    tagRules: () => tags,
     clusters: () => askAll(supervisor, (remote) => remote.clusters()),
     wasm: () => vmsOf(supervisor),
     memory: () => memoryOf(supervisor),

@@ -52,7 +52,7 @@ function diffNamed<T extends { readonly name: string }>(
 }
 
 /** What only a new process takes. */
-const FIXED_PARTS = ["node", "admin", "services", "statSinks", "statsFlushMs"] as const;
+const FIXED_PARTS = ["node", "admin", "services", "statSinks", "statsFlushMs", "statTags"] as const;
 
 function fixedParts(before: GranaryConfig, after: GranaryConfig): string[] {
   const refusals: string[] = [];

@@ -4,7 +4,7 @@
  * come from configuration and plugins, so any clash has to end in valid exposition.
  */
 import type { HistogramSample, MetricSnapshot, ScalarSample } from "./snapshot.ts";
-import { extractTags, prometheusName } from "./tags.ts";
+import { extractTags, labelName, prometheusName, type TagRules } from "./tags.ts";
 
 export type MetricSample = ScalarSample | HistogramSample;
 export type Labels = Readonly<Record<string, string>>;
@@ -34,11 +34,13 @@ const DEFAULT_HELP = {
 export function familiesOf(
   snapshot: MetricSnapshot,
   helpTexts: ReadonlyMap<string, string>,
+  tagRules: TagRules,
 ): readonly Family[] {
   const families = new Map<string, OpenFamily>();
   const taken = new Set<string>();
   for (const sample of [...snapshot.scalars, ...snapshot.histograms]) {
-    const { family: dotted, labels } = extractTags(sample.name);
+    const { family: dotted, labels: tags } = extractTags(sample.name, tagRules);
+    const labels = labelsOf(tags);
     const name = prometheusName(dotted);
     if (name === null) continue;
     const key = `${sample.kind}:${name}`;
@@ -55,6 +57,10 @@ export function familiesOf(
     family.series.push({ labels, sample });
   }
   return [...families.values()];
+}
+
+function labelsOf(tags: Labels): Labels {
+  return Object.fromEntries(Object.entries(tags).map(([tag, value]) => [labelName(tag), value]));
 }
 
 function seriesNames(name: string, kind: MetricSample["kind"]): readonly string[] {

@@ -6,6 +6,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { type Family, familiesOf, type Labels } from "./families.ts";
 import { cumulativeCounts, DEFAULT_BOUNDS } from "./quantiles.ts";
 import type { HistogramSample, MetricSnapshot } from "./snapshot.ts";
+import { DEFAULT_TAG_RULES, type TagRules } from "./tags.ts";
 
 interface Series {
   readonly metricName: string;
@@ -60,9 +61,10 @@ export const PROMETHEUS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 export async function renderPrometheus(
   snapshot: MetricSnapshot,
   helpTexts: ReadonlyMap<string, string>,
+  tagRules: TagRules = DEFAULT_TAG_RULES,
 ): Promise<string> {
   const registry = new Registry();
-  for (const family of familiesOf(snapshot, helpTexts)) {
+  for (const family of familiesOf(snapshot, helpTexts, tagRules)) {
     registry.registerMetric(collectorOf(family));
   }
   return registry.metrics();

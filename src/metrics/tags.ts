@@ -38,22 +38,85 @@ export interface TaggedName {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Cuts the tags out of `name`. Metrics of plugins keep their names whole. */
-export function extractTags(name: string): TaggedName {
-  if (name.startsWith(PLUGIN_METRIC_PREFIX)) return { family: name, labels: {} };
+/** A tag that the configuration names. */
+export interface TagRule {
+  readonly name: string;
+  /** What is cut out of a stat's name and the value; null: the stat has no such tag. */
+  find(
+    name: string,
+  ): { readonly start: number; readonly end: number; readonly value: string } | null;
+}
+
+export interface TagRules {
+  /** Whether Envoy's own tags are cut out too. */
+  readonly useDefaults: boolean;
+  readonly rules: readonly TagRule[];
+}
+
+export const DEFAULT_TAG_RULES: TagRules = { useDefaults: true, rules: [] };
+
+/** Between the tags of Istio's names, and between a tag and its value. */
+const ISTIO_FIELD = ";.;";
+const ISTIO_VALUE = "=.=";
+
+type Cut = readonly [start: number, end: number];
+
+/**
+ * Cuts the tags out of `name`: those of the configuration, and of built-in stats Envoy's own.
+ * Plugins may bring tags in the name itself, as Istio's do: `requests;.;reporter=.=source;.;`.
+ */
+export function extractTags(name: string, by: TagRules = DEFAULT_TAG_RULES): TaggedName {
   const labels: Record<string, string> = {};
-  const cuts: (readonly [number, number])[] = [];
+  const cuts: Cut[] = [];
+  for (const rule of by.rules) {
+    const found = rule.find(name);
+    if (found === null || Object.hasOwn(labels, rule.name)) continue;
+    labels[rule.name] = found.value;
+    cuts.push([found.start, found.end]);
+  }
+  const isOfPlugin = name.startsWith(PLUGIN_METRIC_PREFIX);
+  if (!isOfPlugin && by.useDefaults) cutDefaults(name, labels, cuts);
+  const family = withoutCuts(name, cuts);
+  return isOfPlugin ? cutIstio(family, labels) : { family, labels };
+}
+
+function cutDefaults(name: string, labels: Record<string, string>, cuts: Cut[]): void {
   for (const { label, pattern } of TAGS) {
     const match = pattern.exec(name);
     const range = match?.indices?.[1];
-    if (match === null || range === undefined) continue;
+    if (match === null || range === undefined || Object.hasOwn(labels, label)) continue;
     labels[label] = match[2] ?? "";
     cuts.push(range);
   }
-  cuts.sort((a, b) => b[0] - a[0]);
-  let family = name;
-  for (const [start, end] of cuts) family = family.slice(0, start) + family.slice(end);
-  return { family, labels };
+}
+
+/** Cuts may overlap: two tags may lie in one part of the name. */
+function withoutCuts(name: string, cuts: Cut[]): string {
+  cuts.sort((a, b) => a[0] - b[0]);
+  let family = "";
+  let from = 0;
+  for (const [start, end] of cuts) {
+    family += name.slice(from, Math.max(from, start));
+    from = Math.max(from, end);
+  }
+  return family + name.slice(from);
+}
+
+function cutIstio(name: string, labels: Record<string, string>): TaggedName {
+  if (!name.includes(ISTIO_FIELD)) return { family: name, labels };
+  const kept: string[] = [];
+  for (const part of name.split(ISTIO_FIELD)) {
+    const at = part.indexOf(ISTIO_VALUE);
+    if (at > 0) labels[part.slice(0, at)] ??= part.slice(at + ISTIO_VALUE.length);
+    else kept.push(part);
+  }
+  return { family: kept.join("").replace(/_$/, ""), labels };
+}
+
+/** A label's name as Prometheus takes it. */
+export function labelName(tag: string): string {
+  const name = sanitise(tag);
+  return /^[a-zA-Z_]/.test(name) ? name : `_${name}`;
 }
 
 /**

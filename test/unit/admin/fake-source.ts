@@ -10,6 +10,7 @@ import { LOG_COMPONENTS, type LogComponent, type LogLevel } from "../../../src/b
 import type { ClusterConfig, GranaryConfig } from "../../../src/config/types.ts";
 import { SiloRecorder } from "../../../src/metrics/recorder.ts";
 import { MetricSnapshots } from "../../../src/metrics/snapshot.ts";
+import { DEFAULT_TAG_RULES, type TagRules } from "../../../src/metrics/tags.ts";
 import { createMetricRegion } from "../../../src/shm/metric-layout.ts";
 import { MetricWriter } from "../../../src/shm/metric-writer.ts";
 import type { ClusterReport } from "../../../src/silo/messages.ts";
@@ -84,6 +85,7 @@ export const CONFIG: GranaryConfig = {
   services: [],
   statSinks: [],
   statsFlushMs: 5_000,
+  statTags: { useDefaults: true, tags: [] },
   modules: [],
   bootstrapJson: JSON.stringify(BOOTSTRAP),
 };
@@ -146,6 +148,10 @@ export class FakeSource implements AdminSource {
   snapshot() {
     return this.#snapshots.take();
   }
+  tagRules(): TagRules {
+    return DEFAULT_TAG_RULES;
+  }
+
   helpTexts(): ReadonlyMap<string, string> {
     return new Map();
   }

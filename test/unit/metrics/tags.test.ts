@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { extractTags, prometheusName } from "../../../src/metrics/tags.ts";
+import { extractTags, labelName, prometheusName } from "../../../src/metrics/tags.ts";
 
 /** Name, family, labels; as Envoy 1.40 shows them. */
 const CASES: readonly (readonly [string, string, Record<string, string>])[] = [
@@ -48,4 +48,53 @@ test("Prometheus names carry only letters, digits and underscores", () => {
   assert.equal(prometheusName("wasmcustom.my-counter.ä"), "my_counter__");
   assert.equal(prometheusName("wasmcustom.9lives"), null);
   assert.equal(prometheusName("wasmcustom."), null);
+});
+
+test("tags in the names of plugins' metrics, as Istio writes them, become labels", () => {
+  const name = "wasmcustom.istio_requests_total_;.;reporter=.=source;.;response_code=.=200;.;";
+  assert.deepEqual(extractTags(name), {
+    family: "wasmcustom.istio_requests_total",
+    labels: { reporter: "source", response_code: "200" },
+  });
+});
+
+test("tags of the configuration are cut out first, of plugins' metrics too, the first of a name wins", () => {
+  const cut = (start: number, end: number, value: string) => ({
+    find: () => ({ start, end, value }),
+  });
+  const rules = [
+    { name: "a", ...cut(11, 15, "one") },
+    { name: "a", ...cut(0, 1, "two") },
+    { name: "fixed", ...cut(0, 0, "always") },
+    { name: "none", find: () => null },
+  ];
+  assert.deepEqual(extractTags("wasmcustom.abc.rest", { useDefaults: true, rules }), {
+    family: "wasmcustom.rest",
+    labels: { a: "one", fixed: "always" },
+  });
+});
+
+test("cuts that overlap take each byte once", () => {
+  const rules = [
+    { name: "a", find: () => ({ start: 2, end: 6, value: "x" }) },
+    { name: "b", find: () => ({ start: 4, end: 8, value: "y" }) },
+  ];
+  const { family } = extractTags("0123456789", { useDefaults: false, rules });
+  assert.equal(family, "0189");
+});
+
+test("Envoy's own tags can be switched off", () => {
+  const { family, labels } = extractTags("cluster.up.upstream_cx_total", {
+    useDefaults: false,
+    rules: [],
+  });
+  assert.deepEqual([family, labels], ["cluster.up.upstream_cx_total", {}]);
+});
+
+test("a label's name is one that Prometheus takes", () => {
+  assert.deepEqual(["envoy.cluster_name", "9lives", "ok"].map(labelName), [
+    "envoy_cluster_name",
+    "_9lives",
+    "ok",
+  ]);
 });
