@@ -42,6 +42,11 @@ function asJson({ silo, vms }: SiloVms): object {
         streams: plugin.streams,
         calls: plugin.calls,
         time_ms: plugin.timeMs,
+        callbacks: plugin.callbacks.map(({ callback, calls, timeUs }) => ({
+          callback,
+          calls,
+          time_us: timeUs,
+        })),
       })),
     })),
   };

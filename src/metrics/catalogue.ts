@@ -240,6 +240,18 @@ export const WASM_PLUGIN_STATS = {
   vm_cut_off: counter("Times the plugin was cut off because it kept failing"),
 } as const satisfies MetricRows;
 
+/** `wasm.<plugin>.<row>`: what a plugin uses; brought up to date every half second. */
+export const WASM_COST_STATS = {
+  "cost.memory_bytes": gauge("Linear memory of the VMs that serve the plugin, in bytes", "bytes"),
+  "cost.streams_active": gauge("Streams that pass through the plugin now"),
+} as const satisfies MetricRows;
+
+/** `wasm.<plugin>.cost.<callback>.<row>`. */
+export const WASM_CALLBACK_STATS = {
+  calls: counter("Calls of a callback of the plugin"),
+  time_us: counter("Time in a callback of the plugin, in microseconds, from samples"),
+} as const satisfies MetricRows;
+
 /** `granary.callouts.<row>`: requests that plugins make on their own. */
 export const CALLOUT_STATS = {
   active: gauge("Callouts under way"),
@@ -264,6 +276,8 @@ export type AccessLogStats = HandlesOf<typeof ACCESS_LOG_STATS>;
 export type SharedQueueStats = HandlesOf<typeof SHARED_QUEUE_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
 export type CalloutStats = HandlesOf<typeof CALLOUT_STATS>;
+export type WasmCostStats = HandlesOf<typeof WASM_COST_STATS>;
+export type WasmCallbackStats = HandlesOf<typeof WASM_CALLBACK_STATS>;
 export type WasmPluginStats = HandlesOf<typeof WASM_PLUGIN_STATS>;
 
 /** As Envoy names things inside a stat: a colon would end the name in statsd. */
@@ -334,6 +348,19 @@ export function sharedQueueStats(root: MetricScope): SharedQueueStats {
 /** @param engine "v8" or "null" */
 export function wasmRuntimeStats(root: MetricScope, engine: string): WasmRuntimeStats {
   return handlesOf(WASM_RUNTIME_STATS, root.scope(`wasm.envoy.wasm.runtime.${engine}`));
+}
+
+export function wasmCostStats(root: MetricScope, pluginName: string): WasmCostStats {
+  return handlesOf(WASM_COST_STATS, root.scope(`wasm.${statNamePart(pluginName)}`));
+}
+
+export function wasmCallbackStats(
+  root: MetricScope,
+  pluginName: string,
+  callback: string,
+): WasmCallbackStats {
+  const scope = root.scope(`wasm.${statNamePart(pluginName)}.cost.${callback}`);
+  return handlesOf(WASM_CALLBACK_STATS, scope);
 }
 
 export function wasmPluginStats(root: MetricScope, pluginName: string): WasmPluginStats {

@@ -13,6 +13,8 @@ import {
   SERVER_STATS,
   SHARED_DATA_STATS,
   SHARED_QUEUE_STATS,
+  WASM_CALLBACK_STATS,
+  WASM_COST_STATS,
   WASM_PLUGIN_STATS,
   WASM_RUNTIME_STATS,
 } from "./catalogue.ts";
@@ -36,6 +38,8 @@ const BUILT_IN: readonly HelpSource[] = [
   ["wasm.envoy.wasm.runtime.v8", WASM_RUNTIME_STATS],
   ["wasm.envoy.wasm.runtime.null", WASM_RUNTIME_STATS],
   ["wasm.x", WASM_PLUGIN_STATS],
+  ["wasm.x", WASM_COST_STATS],
+  ["wasm.x.cost.x", WASM_CALLBACK_STATS],
   ["granary.callouts", CALLOUT_STATS],
 ];
 

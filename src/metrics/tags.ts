@@ -28,8 +28,9 @@ const TAGS = [
   },
   {
     label: "envoy_wasm_plugin",
-    pattern: /^wasm\.(?!envoy\.)((.+)\.)vm_(?:reload_|failed|cut_off)/d,
+    pattern: /^wasm\.(?!envoy\.)((.+)\.)(?:vm_(?:reload_|failed|cut_off)|cost\.)/d,
   },
+  { label: "granary_callback", pattern: /^wasm\..+\.cost\.((\w+)\.)(?:calls|time_us)$/d },
 ] as const satisfies readonly TagRow[];
 
 export interface TaggedName {

@@ -27,6 +27,7 @@ import {
   type SiloControl,
   type ToSilo,
 } from "./messages.ts";
+import { PluginCostFeed } from "./plugin-cost-feed.ts";
 import { StatsFeed } from "./stats-feed.ts";
 
 const HEARTBEAT_MS = 500;
@@ -39,9 +40,11 @@ const loaded = loadNative();
 const native = loaded.kind === "loaded" ? loaded.bindings : null;
 const send = (message: FromSilo): void => port.postMessage(message);
 
-function startHeartbeat(): void {
+/** @param beside runs with each beat */
+function startHeartbeat(beside: () => void): void {
   const beat = new Int32Array(boot.heartbeat);
   const again = (): void => {
+    beside();
     // Read by the supervisor, which only looks for change.
     Atomics.add(beat, SILO_WORDS.pulse, 1);
     systemClock.after(HEARTBEAT_MS, again);
@@ -61,6 +64,7 @@ class Silo implements SiloControl {
   readonly #slab = new BodySlab(LIMITS.bodySlabBytes);
   readonly #services = createServices(boot, this.#slab);
   readonly #live = new LiveConfig(this.#services, (seat, managers) => this.#open(seat, managers));
+  readonly #costs = new PluginCostFeed(this.#services.metrics);
   #uws: UwsLibrary | null = null;
 
   async start(): Promise<void> {
@@ -82,7 +86,7 @@ class Silo implements SiloControl {
     });
     exposeOn(boot.controlPort, this);
     if (boot.index === SINGLETON_SILO) this.#feedStatSinks();
-    startHeartbeat();
+    startHeartbeat(this.#tellCosts);
     // A cluster whose names are not resolved yet would refuse the first requests.
     await this.#services.clusters.ready;
     if (failures.length > 0) log.warn(`silo ${boot.index}: ${failures.length} plugin(s) failed`);
@@ -105,6 +109,8 @@ class Silo implements SiloControl {
     }
     return listener;
   }
+
+  readonly #tellCosts = (): void => this.#costs.update(this.#services.plugins.report());
 
   #feedStatSinks(): void {
     const { statSinks, statsFlushMs } = boot.config;

@@ -1,29 +1,62 @@
 /**
- * Time that a plugin takes, by samples: reading the clock around each callback would cost more than
- * many callbacks do.
+ * Calls of a plugin's callbacks and the time they take, by callback. Time is sampled: reading the
+ * clock around each callback would cost more than many callbacks do.
  * @hot per-callback
  */
+import { CALLBACK_NAMES, type CallbackName } from "../abi/callback-table.ts";
 
 /** A prime: a filter whose callbacks come in turn is measured in all of them. */
 const SAMPLE_EVERY = 61;
 
-export class CallCost {
-  calls = 0;
-  #sampledNs = 0;
+/** One callback that was called at least once. */
+export interface CallbackCost {
+  readonly callback: CallbackName;
+  readonly calls: number;
+  /** Microseconds in all calls, extrapolated from samples of this callback. */
+  readonly timeUs: number;
+}
 
-  /** Counts a callback; true when it is to be measured. */
-  begin(): boolean {
-    this.calls++;
-    return this.calls % SAMPLE_EVERY === 0;
+export class CallCost {
+  /** By index of CALLBACK_NAMES: calls, sampled calls, and the nanoseconds of these. */
+  readonly #calls = new Float64Array(CALLBACK_NAMES.length);
+  readonly #samples = new Float64Array(CALLBACK_NAMES.length);
+  readonly #sampledNs = new Float64Array(CALLBACK_NAMES.length);
+  #untilSample = SAMPLE_EVERY;
+
+  /** Counts a call of callback `index`; true when it is to be measured. */
+  begin(index: number): boolean {
+    this.#calls[index] = (this.#calls[index] ?? 0) + 1;
+    this.#untilSample--;
+    if (this.#untilSample > 0) return false;
+    this.#untilSample = SAMPLE_EVERY;
+    return true;
   }
 
-  /** A measured callback is over. */
-  measured(ns: number): void {
-    this.#sampledNs += ns;
+  /** A measured call of callback `index` is over. */
+  measured(index: number, ns: number): void {
+    this.#samples[index] = (this.#samples[index] ?? 0) + 1;
+    this.#sampledNs[index] = (this.#sampledNs[index] ?? 0) + ns;
+  }
+
+  get calls(): number {
+    return this.#calls.reduce((sum, calls) => sum + calls, 0);
   }
 
   /** Milliseconds of all callbacks, extrapolated. */
   get timeMs(): number {
-    return (this.#sampledNs * SAMPLE_EVERY) / 1e6;
+    return this.byCallback().reduce((sum, { timeUs }) => sum + timeUs, 0) / 1_000;
+  }
+
+  /** Allocates: for reports. */
+  byCallback(): readonly CallbackCost[] {
+    const costs: CallbackCost[] = [];
+    for (const [index, callback] of CALLBACK_NAMES.entries()) {
+      const calls = this.#calls[index] ?? 0;
+      if (calls === 0) continue;
+      const samples = this.#samples[index] ?? 0;
+      const meanNs = samples === 0 ? 0 : (this.#sampledNs[index] ?? 0) / samples;
+      costs.push({ callback, calls, timeUs: (meanNs * calls) / 1_000 });
+    }
+    return costs;
   }
 }

@@ -25,6 +25,8 @@ import type { Vm } from "./vm.ts";
 /** One callback of one VM. */
 export interface GuestEntry {
   readonly name: CallbackName;
+  /** In CALLBACK_NAMES. */
+  readonly index: number;
   /** Null: not exported, or kept from the guest by the capability restriction. */
   readonly fn: GuestFunction | null;
   readonly result: ResultKind;
@@ -37,9 +39,9 @@ export type GuestEntries = { readonly [N in CallbackName]: GuestEntry };
 
 /** Looks every callback up once. `find` gives null for what must not be called. */
 export function resolveEntries(find: (name: string) => GuestFunction | null): GuestEntries {
-  const entries = CALLBACK_NAMES.map((name): [CallbackName, GuestEntry] => {
+  const entries = CALLBACK_NAMES.map((name, index): [CallbackName, GuestEntry] => {
     const { result, arity, direction }: CallbackSpec = CALLBACKS[name];
-    return [name, { name, fn: find(name), result, arity, direction: DIRECTION[direction] }];
+    return [name, { name, index, fn: find(name), result, arity, direction: DIRECTION[direction] }];
   });
   return Object.fromEntries(entries) as unknown as GuestEntries;
 }
@@ -64,7 +66,7 @@ function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: numb
   call.begin(context, entry.name, entry.direction);
   vm.actions.callBegins();
   const cost = context.root.cost;
-  const startNs = cost.begin() ? vm.roles.timers.monotonicNs() : null;
+  const startNs = cost.begin(entry.index) ? vm.roles.timers.monotonicNs() : null;
   let result: unknown;
   try {
     result =
@@ -76,7 +78,7 @@ function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: numb
     vm.fail(error);
     return TRAPPED;
   }
-  if (startNs !== null) cost.measured(Number(vm.roles.timers.monotonicNs() - startNs));
+  if (startNs !== null) cost.measured(entry.index, Number(vm.roles.timers.monotonicNs() - startNs));
   return typeof result === "number" ? result >>> 0 : 0;
 }
 

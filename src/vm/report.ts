@@ -1,5 +1,6 @@
 /** What the VMs of one thread are doing, for people: plain data that crosses threads. */
 import type { FailurePolicy } from "../config/types.ts";
+import type { CallbackCost } from "./call-cost.ts";
 import type { FailureKind } from "./trap.ts";
 
 export type VmReportState = "running" | "failed" | "cut off" | "not started";
@@ -25,6 +26,8 @@ export interface PluginReport {
   readonly calls: number;
   /** Milliseconds in callbacks, extrapolated from samples. */
   readonly timeMs: number;
+  /** The same by callback. */
+  readonly callbacks: readonly CallbackCost[];
 }
 
 export interface VmReport {

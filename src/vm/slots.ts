@@ -80,6 +80,7 @@ export class RootSlot implements SlotTenant {
       streams: this.#root?.streamCount ?? 0,
       calls: this.#cost.calls,
       timeMs: this.#cost.timeMs,
+      callbacks: this.#cost.byCallback(),
     };
   }
 

@@ -35,6 +35,8 @@ async function everything(): Promise<string> {
   catalogue.clusterManagerStats(root);
   catalogue.wasmRuntimeStats(root, "v8");
   catalogue.wasmPluginStats(root, "a plugin");
+  catalogue.wasmCostStats(root, "a plugin");
+  catalogue.wasmCallbackStats(root, "a plugin", "proxy_on_log").calls.inc();
   handlesOf(CLUSTER_STATS, root.scope("cluster.up")).upstream_rq_time.record(1);
   root.counter("cluster.up.upstream_rq_200").inc();
   const plugins = new PluginMetrics(writer, []);

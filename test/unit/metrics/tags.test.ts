@@ -31,6 +31,12 @@ const CASES: readonly (readonly [string, string, Record<string, string>])[] = [
     { envoy_listener_address: "[__1]_443" },
   ],
   ["wasm.a.b.vm_reload_success", "wasm.vm_reload_success", { envoy_wasm_plugin: "a.b" }],
+  [
+    "wasm.a.b.cost.proxy_on_log.time_us",
+    "wasm.cost.time_us",
+    { envoy_wasm_plugin: "a.b", granary_callback: "proxy_on_log" },
+  ],
+  ["wasm.a.cost.memory_bytes", "wasm.cost.memory_bytes", { envoy_wasm_plugin: "a" }],
   ["wasm.envoy.wasm.runtime.v8.active", "wasm.envoy.wasm.runtime.v8.active", {}],
   ["wasmcustom.cluster.up.x_rq_200", "wasmcustom.cluster.up.x_rq_200", {}],
   ["cluster.up.upstream_rq_2000", "cluster.upstream_rq_2000", { envoy_cluster_name: "up" }],
