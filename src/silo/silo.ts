@@ -32,6 +32,8 @@ import { StatsFeed } from "./stats-feed.ts";
 
 const HEARTBEAT_MS = 500;
 const STOP_POLL_MS = 20;
+/** How long plugins that are not done when the silo stops may go on (ABI 2.9). */
+const PLUGIN_GRACE_MS = 5_000;
 
 const boot = workerData as SiloBoot;
 const port = present(parentPort, "the silo's parent port");
@@ -155,7 +157,8 @@ class Silo implements SiloControl {
     }
     for (const listener of this.#live.listeners) listener.destroyAll();
     this.#services.shared.queues.close();
-    this.#services.plugins.stop(0);
+    const left = Math.max(0, Math.min(PLUGIN_GRACE_MS, deadline - systemClock.monotonicMs()));
+    await new Promise<void>((resolve) => this.#services.plugins.stop(left, resolve));
     this.#services.clusters.close();
     this.#services.accessLogs.flush();
     this.#services.wheel.close();

@@ -119,14 +119,22 @@ class ThreadPluginHost implements PluginHost {
     return this.#plugins.get(config) ?? this.#add(config);
   }
 
-  stop(graceMs: number): void {
+  stop(graceMs: number, ended: () => void = () => undefined): void {
     let left = this.#roots.size;
-    const ended = (): void => {
-      left--;
-      if (left === 0) this.#close();
+    let isClosed = false;
+    const close = (): void => {
+      if (isClosed) return;
+      isClosed = true;
+      this.#close();
+      ended();
     };
-    for (const { slot } of this.#roots.values()) slot.finish(ended);
-    if (left > 0) this.#options.roles.timers.after(graceMs, () => this.#close());
+    const rootEnded = (): void => {
+      left--;
+      if (left === 0) close();
+    };
+    for (const { slot } of this.#roots.values()) slot.finish(rootEnded);
+    if (left === 0) close();
+    else this.#options.roles.timers.after(graceMs, close);
   }
 
   #close(): void {

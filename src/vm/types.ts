@@ -87,8 +87,11 @@ export interface PluginHost {
    * stream, VMs after their last root. Plugins of the server stay.
    */
   retain(plugins: readonly PluginConfig[]): void;
-  /** proxy_on_done / delete on roots; after `graceMs` at most everything is dropped. */
-  stop(graceMs: number): void;
+  /**
+   * proxy_on_done / delete on roots; after `graceMs` at most everything is dropped. `ended` runs
+   * once, when all is.
+   */
+  stop(graceMs: number, ended?: () => void): void;
   readonly vmCount: number;
   /** What each VM is doing. */
   report(): readonly VmReport[];

@@ -27,12 +27,25 @@ const GUEST = scriptedGuest((s) => ({
   proxy_on_done: [s.note("done"), YES],
 }));
 
+/** Is not done at the end until its timer has run. */
+const LATE = scriptedGuest((s) => ({
+  proxy_on_done: [
+    s.note("done"),
+    s.setTick(20),
+    "(global.set $count (i32.const 1))",
+    "(i32.const 0)",
+  ],
+  proxy_on_tick: [`(if (global.get $count) (then ${s.note("late")} (drop (call $proxy_done))))`],
+  proxy_on_delete: [s.note("delete")],
+}));
+
 let proxy: ProxyProcess;
 let upstream: FakeUpstream;
 let directory: string;
 
 function plugin(name: string): object {
-  const code = { local: { filename: join(directory, "guest.wasm") } };
+  const file = name === "late" ? "late.wasm" : "guest.wasm";
+  const code = { local: { filename: join(directory, file) } };
   return { name, vm_config: { vm_id: name, code } };
 }
 
@@ -72,7 +85,7 @@ function yamlOf(): string {
     name: "envoy.stat_sinks.wasm",
     typed_config: { "@type": `${E}stat_sinks.wasm.v3.Wasm`, config: plugin("sink") },
   };
-  return `bootstrap_extensions: ${JSON.stringify([service("single", true), service("every", false)])}
+  return `bootstrap_extensions: ${JSON.stringify([service("single", true), service("every", false), service("late", true)])}
 stats_sinks: ${JSON.stringify([sink])}
 stats_flush_interval: 0.05s
 static_resources:
@@ -95,6 +108,7 @@ async function linesUntil(name: string, isEnough: (all: string[]) => boolean): P
 before(async () => {
   directory = mkdtempSync(join(tmpdir(), "granary-server-plugins-"));
   writeFileSync(join(directory, "guest.wasm"), GUEST);
+  writeFileSync(join(directory, "late.wasm"), LATE);
   upstream = await FakeUpstream.listen({
     onRequest: (_, connection) => connection.write(plainResponse(201, "made")),
   });
@@ -139,4 +153,6 @@ it("they end when the server does", limits, async () => {
   for (const name of ["logger", "single", "every", "sink"]) {
     assert.ok(lines(name).includes("done 1 0"), name);
   }
+  // It was waited for.
+  assert.deepEqual(lines("late"), ["done 1 0", "late 1 0", "delete 1 0"]);
 });

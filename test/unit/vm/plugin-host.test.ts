@@ -26,6 +26,45 @@ const LOG_CREATE: GuestSource = {
   },
 };
 
+describe("a plugin host that stops", () => {
+  const notDone = { callbacks: { proxy_on_done: "(i32.const 0)" } };
+
+  it("tells of its end once: at once, or after the grace of a guest that is not done", () => {
+    let ended = 0;
+    const end = (): void => {
+      ended++;
+    };
+    hostOf({}, [pluginConfig()]).host.stop(1_000, end);
+    hostOf({}, []).host.stop(1_000, end);
+    assert.equal(ended, 2);
+    const { host, thread } = hostOf(notDone, [pluginConfig()]);
+    host.stop(1_000, end);
+    thread.timers.advance(999);
+    assert.equal(ended, 2);
+    thread.timers.advance(1);
+    assert.equal(ended, 3);
+    assert.equal(host.vmCount, 0);
+  });
+
+  it("tells of it as soon as the guest says that it is done", () => {
+    let ended = 0;
+    const tick = "(drop (call $proxy_set_tick_period_milliseconds (i32.const 10)))";
+    const callbacks = {
+      proxy_on_done: `${tick} (i32.const 0)`,
+      proxy_on_tick: "(drop (call $proxy_done))",
+    };
+    const { host, thread } = hostOf({ callbacks }, [pluginConfig()]);
+    host.stop(1_000, () => {
+      ended++;
+    });
+    assert.equal(ended, 0);
+    thread.timers.advance(10);
+    assert.equal(ended, 1);
+    thread.timers.advance(2_000);
+    assert.equal(ended, 1);
+  });
+});
+
 describe("plugin host", () => {
   it("shares a VM by VM key and a root by plugin key", () => {
     const one = pluginConfig({ name: "one" });
