@@ -13,6 +13,7 @@ import {
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { compileAccessLogs } from "./compile-access-log.ts";
 import { compileLocalReply } from "./compile-local-reply.ts";
+import type { FilterBase } from "./compile-overrides.ts";
 import { compileRoutes } from "./compile-routes.ts";
 import type { ListenerOfPlugin } from "./compile-wasm.ts";
 import { compileWasm } from "./compile-wasm.ts";
@@ -60,7 +61,9 @@ export function compileHcm(
   place: Place,
 ): HttpConnectionManagerConfig | null {
   const common = message.commonHttpProtocolOptions;
-  const httpFilters = compileFilters(message.httpFilters, listener, place.child("http_filters"));
+  const bases = new Map<string, FilterBase | null>();
+  const filtersAt = place.child("http_filters");
+  const httpFilters = compileFilters(message.httpFilters, { listener, bases }, filtersAt);
   const loggers = { listener, made: [] };
   const accessLogs = compileAccessLogs(message.accessLog, place.child("access_log"), loggers);
   if (message.httpProtocolOptions?.allowAbsoluteUrl === false) {
@@ -69,7 +72,7 @@ export function compileHcm(
   }
   const { routeSpecifier } = message;
   if (routeSpecifier.case !== "routeConfig") return null;
-  const routes = compileRoutes(routeSpecifier.value, place.child("route_config"));
+  const routes = compileRoutes(routeSpecifier.value, bases, place.child("route_config"));
   return {
     statPrefix: message.statPrefix,
     serverName: message.serverName === "" ? SERVER_NAME : wireText(message.serverName),
@@ -126,19 +129,24 @@ function compileClientCert(
   return { mode, show: { subject, cert, dns, uri } };
 }
 
-/** The filters that are not disabled, in order; the last one must be the router. */
+/** The filters in order; the last one that is not disabled must be the router. */
 function compileFilters(
   filters: readonly HttpFilter[],
-  listener: ListenerOfPlugin,
+  context: FilterContext,
   place: Place,
 ): HttpFilterConfig[] {
   const made: HttpFilterConfig[] = [];
   let routers = 0;
   const active = filters.map((filter, i) => ({ filter, at: place.item(i) }));
   const enabled = active.filter(({ filter }) => !filter.disabled);
-  enabled.forEach(({ filter, at }, i) => {
-    const compiled = compileFilter(filter, listener, at.child("typed_config"));
-    const last = i === enabled.length - 1;
+  active.forEach(({ filter, at }) => {
+    if (filter.disabled && filter.configType.case === undefined) return;
+    const compiled = compileFilter(filter, context, at.child("typed_config"));
+    const last = filter === enabled.at(-1)?.filter;
+    if (filter.disabled) {
+      if (compiled?.kind === "wasm") made.push({ ...compiled, disabled: true });
+      return;
+    }
     if (compiled?.kind === "router") {
       routers++;
       if (!last) at.problem("the router must be the last HTTP filter", "move it to the end");
@@ -156,9 +164,15 @@ function compileFilters(
   return made;
 }
 
+interface FilterContext {
+  readonly listener: ListenerOfPlugin;
+  /** Filled: what routes may override. */
+  readonly bases: Map<string, FilterBase | null>;
+}
+
 function compileFilter(
   filter: HttpFilter,
-  listener: ListenerOfPlugin,
+  { listener, bases }: FilterContext,
   place: Place,
 ): HttpFilterConfig | null {
   const { configType, name } = filter;
@@ -167,6 +181,7 @@ function compileFilter(
     return null;
   }
   const message = configType.case === "typedConfig" ? unpack(configType.value) : null;
+  bases.set(name, null);
   if (isMessage(message, RouterSchema)) {
     if (message.dynamicStats === false) {
       const at = place.child("dynamic_stats");
@@ -174,7 +189,14 @@ function compileFilter(
     }
     return { kind: "router", name, suppressEnvoyHeaders: message.suppressEnvoyHeaders };
   }
-  if (isMessage(message, WasmSchema)) return compileWasm(message, name, listener, place);
+  if (isMessage(message, WasmSchema)) {
+    const made = compileWasm(message, name, listener, place);
+    const { config } = message;
+    if (made !== null && config !== undefined) {
+      bases.set(name, { filter: made, message: config, listener });
+    }
+    return made;
+  }
   if (message !== null) {
     const hint = "use envoy.extensions.filters.http.wasm.v3.Wasm or ...router.v3.Router";
     place.problem(`the HTTP filter ${message.$typeName} is not implemented by Granary`, hint);

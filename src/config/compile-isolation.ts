@@ -6,6 +6,7 @@
  */
 
 import type { IsolationConfig, IsolationLayer } from "./isolation-types.ts";
+import { publicKeyOf } from "./module-signature.ts";
 import type { Place } from "./place.ts";
 import type { JsonValue } from "./protobuf.ts";
 
@@ -27,6 +28,7 @@ export const ISOLATION_DEFAULTS: IsolationConfig = {
   callbackBudgetsMs: {},
   crashesMax: 10,
   crashWindowMs: 60_000,
+  publicKeys: null,
   hasStandby: true,
 };
 
@@ -79,6 +81,7 @@ const READERS: Readonly<Record<string, Reader>> = {
     crashesMax: numberOf(value, { min: 1, max: CRASHES_MAX }, place),
   }),
   crash_window: (value, place) => ({ crashWindowMs: durationOf(value, place) }),
+  public_keys: (value, place) => ({ publicKeys: keysOf(value, place) }),
   warm_standby: (value, place) => {
     if (typeof value !== "boolean") place.problem("true or false is expected");
     return { hasStandby: value === true };
@@ -123,6 +126,19 @@ function durationOf(value: JsonValue, place: Place): number {
   if (ms >= 0 && ms <= DURATION_MS_MAX) return ms;
   place.problem("a duration up to a day is expected", 'write seconds, such as "0.5s"');
   return 0;
+}
+
+function keysOf(value: JsonValue, place: Place): readonly string[] {
+  const given: readonly JsonValue[] = Array.isArray(value) ? value : [];
+  if (given.length === 0) place.problem("a list of at least one public key is expected");
+  return given.map((key, index) => {
+    const text = typeof key === "string" ? key : "";
+    if (publicKeyOf(text) === null) {
+      const hint = "write its 32 bytes in hex or base64";
+      place.item(index).problem("this is no Ed25519 public key", hint);
+    }
+    return text;
+  });
 }
 
 /** Whether the names are callbacks is checked where callbacks are known: on main. */

@@ -14,6 +14,8 @@ import {
 import { PreviousHostsPredicateSchema } from "../gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
 import { compileHeaders } from "./compile-headers.ts";
 import { compileHeaderMatch, compileRewrite } from "./compile-match.ts";
+import type { FilterBases, OverrideLevel } from "./compile-overrides.ts";
+import { compileOverrides, mergeOverrides } from "./compile-overrides.ts";
 import { readSource } from "./compile-source.ts";
 import type { Place } from "./place.ts";
 import { durationMs, unpack, wireText } from "./place.ts";
@@ -33,6 +35,9 @@ import { RETRY_ON } from "./types.ts";
 export interface RouteLimits {
   /** Whether a missing cluster is an error (Envoy: yes for static routes). */
   readonly validateClusters: boolean;
+  readonly bases: FilterBases;
+  /** Of the table, the virtual host and the route, as far as is known. */
+  readonly overrides: readonly OverrideLevel[];
   /** Bytes of a direct response (Envoy: 4096). */
   readonly directBodyBytesMax: number;
 }
@@ -120,7 +125,7 @@ function compileClusters(
   const specifier = message.clusterSpecifier;
   if (specifier.case === "cluster") {
     checkCluster(specifier.value, limits, place.child("cluster"));
-    return [{ cluster: specifier.value, weight: 1, headers: NO_HEADERS }];
+    return [{ cluster: specifier.value, weight: 1, headers: NO_HEADERS, overrides: null }];
   }
   if (specifier.case !== "weightedClusters") return [];
   return compileWeighted(specifier.value, limits, place.child("weighted_clusters"));
@@ -135,7 +140,13 @@ function compileWeighted(
     const at = place.child("clusters").item(i);
     if (entry.name === "") at.child("name").problem("name is required", "name a cluster");
     else checkCluster(entry.name, limits, at.child("name"));
-    return { cluster: entry.name, weight: entry.weight ?? 0, headers: compileHeaders(entry, at) };
+    const own = compileOverrides(entry.typedPerFilterConfig, limits.bases, at);
+    return {
+      cluster: entry.name,
+      weight: entry.weight ?? 0,
+      headers: compileHeaders(entry, at),
+      overrides: own.size === 0 ? null : mergeOverrides(...limits.overrides, own),
+    };
   });
   const sum = clusters.reduce((total, { weight }) => total + weight, 0);
   const at = place.child("clusters");

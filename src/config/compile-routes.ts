@@ -5,6 +5,8 @@ import { VirtualHost_TlsRequirementType as TlsRequirement } from "../gen/envoy/c
 import type { RouteConfiguration } from "../gen/envoy/config/route/v3/route_pb.ts";
 import { compileHeaders } from "./compile-headers.ts";
 import { compileMatch } from "./compile-match.ts";
+import type { FilterBases } from "./compile-overrides.ts";
+import { compileOverrides, mergeOverrides } from "./compile-overrides.ts";
 import { propertyOrNull } from "./compile-property.ts";
 import type { RouteLimits } from "./compile-route-action.ts";
 import { compileAction, compileRetry } from "./compile-route-action.ts";
@@ -20,8 +22,15 @@ const REQUIRE_TLS: Readonly<Record<number, VirtualHostConfig["requireTls"]>> = {
   [TlsRequirement.ALL]: "all",
 };
 
-export function compileRoutes(message: RouteConfiguration, place: Place): RouteTableConfig {
+/** @param bases the Wasm filters that `typed_per_filter_config` may change. */
+export function compileRoutes(
+  message: RouteConfiguration,
+  bases: FilterBases,
+  place: Place,
+): RouteTableConfig {
   const limits: RouteLimits = {
+    bases,
+    overrides: [compileOverrides(message.typedPerFilterConfig, bases, place)],
     validateClusters: message.validateClusters ?? true,
     directBodyBytesMax: message.maxDirectResponseBodySizeBytes ?? DIRECT_BODY_BYTES_DEFAULT,
   };
@@ -66,8 +75,10 @@ function checkDomains(host: VirtualHost, seen: Map<string, string>, place: Place
 function compileHost(message: VirtualHost, limits: RouteLimits, place: Place): VirtualHostConfig {
   const at = place.child("routes");
   const bufferBytes = message.perRequestBufferLimitBytes ?? -1;
+  const own = compileOverrides(message.typedPerFilterConfig, limits.bases, place);
+  const overrides = [...limits.overrides, own];
   const routes = message.routes.map((route, i) =>
-    compileRoute(route, { ...limits, bufferBytes }, at.item(i)),
+    compileRoute(route, { ...limits, overrides, bufferBytes }, at.item(i)),
   );
   const retry = message.retryPolicy;
   return {
@@ -90,7 +101,9 @@ interface HostLimits extends RouteLimits {
 
 function compileRoute(message: Route, limits: HostLimits, place: Place): RouteConfig | null {
   const headers = compileHeaders(message, place);
-  const action = compileAction(message, limits, place);
+  const own = compileOverrides(message.typedPerFilterConfig, limits.bases, place);
+  const overrides = [...limits.overrides, own];
+  const action = compileAction(message, { ...limits, overrides }, place);
   const match =
     message.match === undefined ? null : compileMatch(message.match, place.child("match"));
   if (action === null || match === null) return null;
@@ -101,5 +114,6 @@ function compileRoute(message: Route, limits: HostLimits, place: Place): RouteCo
     headers,
     metadata: propertyOrNull(message.metadata),
     perRequestBufferBytes: message.perRequestBufferLimitBytes ?? limits.bufferBytes,
+    overrides: mergeOverrides(...overrides),
   };
 }

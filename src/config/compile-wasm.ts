@@ -2,7 +2,7 @@
  * The Wasm filter: code, VM and plugin identity, configuration bytes, failure policy.
  * Source: Proxy-Wasm ABI reference 5.1 (keys), 5.8 (failure), 5.10 (configuration model).
  */
-import { createHash } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 import { LIMITS } from "../base/limits.ts";
 import type { Metadata } from "../gen/envoy/config/core/v3/base_pb.ts";
 import type { Wasm } from "../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.ts";
@@ -17,8 +17,9 @@ import {
 } from "../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
 import { isolationOf } from "./compile-isolation.ts";
 import { propertyMessage } from "./compile-property.ts";
-import { readSource } from "./compile-source.ts";
+import { readSource, type SourceBytes } from "./compile-source.ts";
 import type { IsolationLayer } from "./isolation-types.ts";
+import { isSignedBy, publicKeyOf } from "./module-signature.ts";
 import type { Place } from "./place.ts";
 import { durationMs, unpack } from "./place.ts";
 import type { Any } from "./protobuf.ts";
@@ -31,6 +32,7 @@ import {
   toBinary,
   toJson,
 } from "./protobuf.ts";
+import { compileRemote, type RemoteCode, remoteKey } from "./remote-code.ts";
 import type {
   FailurePolicy,
   IsolationConfig,
@@ -66,14 +68,18 @@ export function compileWasm(
     return null;
   }
   const plugin = compilePlugin(message.config, listener, at);
-  return plugin === null ? null : { kind: "wasm", name, plugin };
+  return plugin === null ? null : { kind: "wasm", name, plugin, disabled: false };
 }
 
-/** The plugin of any extension; `place` is that of its PluginConfig. Null after a problem. */
+/**
+ * The plugin of any extension; `place` is that of its PluginConfig. Null after a problem.
+ * @param shared the plugin whose VM and limits this one has; null: `vm_config` says.
+ */
 export function compilePlugin(
   message: PluginMessage,
   listener: ListenerOfPlugin,
   place: Place,
+  shared: PluginConfig | null = null,
 ): PluginConfig | null {
   const configuration = configurationBytes(message.configuration);
   const failurePolicy = compileFailure(message, place);
@@ -81,8 +87,9 @@ export function compilePlugin(
     place.child("vm_config").problem("vm_config is required", "add vm_config with code");
     return null;
   }
-  const isolation = isolationOf(message.name, listener.isolation);
-  const vm = compileVm(message.vm.value, isolation, place.child("vm_config"));
+  const isolation = shared?.isolation ?? isolationOf(message.name, listener.isolation);
+  const at = place.child("vm_config");
+  const vm = shared?.vm ?? compileVm(message.vm.value, isolation, at);
   if (vm === null) return null;
   const allowed = Object.keys(message.capabilityRestrictionConfig?.allowedCapabilities ?? {});
   const reload = message.reloadConfig?.backoff?.baseInterval;
@@ -130,7 +137,7 @@ function compileVm(message: VmMessage, isolation: IsolationConfig, place: Place)
   const variables = message.environmentVariables;
   const at = place.child("environment_variables");
   const environment = variables === undefined ? [] : compileEnvironment(variables, at);
-  const codeSha256 = compileCode(message, place.child("code"));
+  const codeSha256 = compileCode(message, isolation, place.child("code"));
   if (codeSha256 === null) return null;
   const code = place.context.modules.get(codeSha256)?.bytes ?? new Uint8Array(0);
   const vmKey = keyOf([Buffer.from(message.vmId), configuration, code]);
@@ -152,20 +159,27 @@ export function isMetered(isolation: IsolationConfig): boolean {
   return budgets.some((budgetMs) => budgetMs > 0);
 }
 
-/** Loads and checks the code; returns its sha256 or null. */
-function compileCode(message: VmMessage, place: Place): string | null {
+/** Loads and checks the code; returns its sha256, or null: a problem, or it must be fetched. */
+function compileCode(message: VmMessage, isolation: IsolationConfig, place: Place): string | null {
   const specifier = message.code?.specifier;
-  if (specifier?.case !== "local") {
-    if (specifier?.case === undefined) {
-      place.problem("code is required", "add code.local.filename with the name of the .wasm file");
-    }
+  if (specifier?.case === undefined) {
+    place.problem("code is required", "add code.local.filename with the name of the .wasm file");
     return null;
   }
-  const at = place.child("local");
-  const source = readSource(specifier.value, at, LIMITS.moduleBytes);
+  const at = place.child(specifier.case);
+  const source =
+    specifier.case === "local"
+      ? readSource(specifier.value, at, LIMITS.moduleBytes)
+      : remoteSource(compileRemote(specifier.value, message.nackOnCodeCacheMiss, at), at);
   if (source === null) return null;
   const { bytes, origin } = source;
   const field = at.child(source.field);
+  const { publicKeys } = isolation;
+  if (publicKeys !== null && !isSignedBy(bytes, keyObjects(publicKeys))) {
+    const hint = "sign it, or add the signer's key to public_keys of granary.wasm";
+    field.problem(`"${origin}" is not signed by any of the public keys`, hint);
+    return null;
+  }
   if (!MAGIC.every((byte, i) => bytes[i] === byte)) {
     const hint = "name a .wasm file (a core module, not a component and not text)";
     field.problem(`"${origin}" is not a WebAssembly module`, hint);
@@ -177,6 +191,21 @@ function compileCode(message: VmMessage, place: Place): string | null {
   if (wrongs.length > 0) field.problem(`"${origin}": ${wrongs.join("; ")}`);
   if (!known) place.context.modules.set(sha256, { sha256, origin, bytes });
   return sha256;
+}
+
+/** The code where it has been fetched; else it is noted as wanted. */
+function remoteSource(remote: RemoteCode | null, place: Place): SourceBytes | null {
+  if (remote === null) return null;
+  const { remoteCode, wantedCode } = place.context;
+  const key = remoteKey(remote);
+  const bytes = remoteCode.get(key);
+  if (bytes !== undefined) return { bytes, origin: remote.uri, field: "http_uri" };
+  wantedCode.set(key, remote);
+  return null;
+}
+
+function keyObjects(publicKeys: readonly string[]): KeyObject[] {
+  return publicKeys.map(publicKeyOf).filter((key) => key !== null);
 }
 
 function compileEnvironment(

@@ -15,6 +15,7 @@ const R = "envoy.config.route.v3.";
 
 export const ROUTE_FIELDS: Readonly<Record<string, readonly string[]>> = {
   [`${R}RouteConfiguration`]: [
+    "typed_per_filter_config",
     "name",
     "virtual_hosts",
     "validate_clusters",
@@ -23,6 +24,7 @@ export const ROUTE_FIELDS: Readonly<Record<string, readonly string[]>> = {
     ...HEADERS,
   ],
   [`${R}VirtualHost`]: [
+    "typed_per_filter_config",
     "name",
     "domains",
     "routes",
@@ -35,6 +37,7 @@ export const ROUTE_FIELDS: Readonly<Record<string, readonly string[]>> = {
     ...HEADERS,
   ],
   [`${R}Route`]: [
+    "typed_per_filter_config",
     "name",
     "match",
     "route",
@@ -83,7 +86,8 @@ export const ROUTE_FIELDS: Readonly<Record<string, readonly string[]>> = {
     "append_x_forwarded_host",
   ],
   [`${R}WeightedCluster`]: ["clusters", "total_weight"],
-  [`${R}WeightedCluster.ClusterWeight`]: ["name", "weight", ...HEADERS],
+  [`${R}WeightedCluster.ClusterWeight`]: ["name", "weight", "typed_per_filter_config", ...HEADERS],
+  [`${R}FilterConfig`]: ["config", "is_optional", "disabled"],
   [`${R}RetryPolicy`]: [
     "retry_on",
     "num_retries",

@@ -29,7 +29,6 @@ export const INSTEAD: ReadonlyMap<string, string> = new Map([
   ["envoy.config.bootstrap.v3.Bootstrap.dynamic_resources", "write static_resources"],
   [`${NET}HttpConnectionManager.rds`, "write the routes in route_config"],
   [`${NET}HttpConnectionManager.scoped_routes`, "write the routes in route_config"],
-  [`${C}AsyncDataSource.remote`, "download the module and name it in local.filename"],
   [`${C}Address.pipe`, "use socket_address"],
   [`${C}SocketAddress.named_port`, "use port_value"],
   [`${R}RouteAction.cluster_header`, "name the cluster in cluster or weighted_clusters"],

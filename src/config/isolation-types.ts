@@ -14,6 +14,8 @@ export interface IsolationConfig {
   /** A VM that fails this often within the window is not made anew for as long as the window. */
   readonly crashesMax: number;
   readonly crashWindowMs: number;
+  /** Ed25519 keys, one of which must have signed the code; null = it need not be signed. */
+  readonly publicKeys: readonly string[] | null;
   /** A started VM waits for the one that serves to fail. */
   readonly hasStandby: boolean;
 }

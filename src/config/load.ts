@@ -16,7 +16,8 @@ import type { JsonObject } from "./protobuf.ts";
 import { create, fromJson, reflect, registry } from "./protobuf.ts";
 import { TreeReader } from "./read-tree.ts";
 import { redact } from "./redact.ts";
-import type { GranaryConfig } from "./types.ts";
+import type { RemoteCode } from "./remote-code.ts";
+import type { ClusterConfig, GranaryConfig } from "./types.ts";
 import { LineCounter, parseDocument } from "./yaml.ts";
 
 export type { ConfigProblem } from "./problems.ts";
@@ -33,13 +34,19 @@ export interface LoadOptions {
   readonly overlay?: string;
   /** What is wrong with Wasm code (marker, imports): one sentence each, none = fine. */
   readonly checkModule: (bytes: Uint8Array) => readonly string[];
+  /** Code from elsewhere that is here, by `remoteKey`; default none. */
+  readonly remoteCode?: ReadonlyMap<string, Uint8Array>;
 }
 
 export interface LoadResult {
-  /** Deeply frozen; null when there are problems. */
+  /** Deeply frozen; null when there are problems, or code to be fetched. */
   readonly config: GranaryConfig | null;
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly ConfigProblem[];
+  /** Code to be fetched: with it, the configuration can be loaded whole. */
+  readonly wanted: readonly RemoteCode[];
+  /** To fetch it through. */
+  readonly clusters: readonly ClusterConfig[];
   /** Files that the configuration names, absolute, whether or not they could be read. */
   readonly files: readonly string[];
 }
@@ -56,10 +63,15 @@ export function loadConfig(options: LoadOptions): LoadResult {
     json = over === null ? base : mergeMessages(base ?? {}, over, BootstrapSchema);
   }
   const files = new Set<string>();
-  const config = json === null ? null : fromTree(json, options, { problems, files });
+  const wantedCode = new Map<string, RemoteCode>();
+  const found = { problems, files, wantedCode };
+  const config = json === null ? null : fromTree(json, options, found);
+  const isWhole = problems.problems.length === 0 && wantedCode.size === 0;
   return {
     files: [...files],
-    config: problems.problems.length > 0 || config === null ? null : deepFreeze(config),
+    wanted: [...wantedCode.values()],
+    clusters: config?.clusters ?? [],
+    config: isWhole && config !== null ? deepFreeze(config) : null,
     problems: sortProblems(problems.problems),
     warnings: sortProblems(problems.warnings),
   };
@@ -68,15 +80,15 @@ export function loadConfig(options: LoadOptions): LoadResult {
 function fromTree(
   json: JsonObject,
   options: LoadOptions,
-  found: Pick<CompileContext, "problems" | "files">,
+  found: Pick<CompileContext, "problems" | "files" | "wantedCode">,
 ): GranaryConfig | null {
   const { problems } = found;
   const bootstrap = decode(json, problems);
   if (bootstrap === null) return null;
   checkMessage(reflect(BootstrapSchema, bootstrap), "", problems);
-  const { checkModule, baseDir = process.cwd() } = options;
+  const { checkModule, baseDir = process.cwd(), remoteCode = new Map() } = options;
   const text = JSON.stringify(redact(json));
-  return compileBootstrap(bootstrap, text, { ...found, baseDir, checkModule });
+  return compileBootstrap(bootstrap, text, { ...found, baseDir, checkModule, remoteCode });
 }
 
 function decode(json: JsonObject, problems: ProblemList): Bootstrap | null {

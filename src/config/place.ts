@@ -7,6 +7,7 @@ import type { IsolationLayer } from "./isolation-types.ts";
 import type { ProblemList } from "./problems.ts";
 import type { Any, Duration, Message } from "./protobuf.ts";
 import { anyUnpack, registry } from "./protobuf.ts";
+import type { RemoteCode } from "./remote-code.ts";
 import type { ModuleConfig } from "./types.ts";
 
 export interface CompileContext {
@@ -21,6 +22,10 @@ export interface CompileContext {
   readonly files: Set<string>;
   /** Limits that hold for the plugins of every listener. */
   readonly isolation: IsolationLayer;
+  /** Code from elsewhere that is here, by `remoteKey`. */
+  readonly remoteCode: ReadonlyMap<string, Uint8Array>;
+  /** Code from elsewhere that is not here yet, by `remoteKey`; filled. */
+  readonly wantedCode: Map<string, RemoteCode>;
   /** Names of all clusters of this configuration. */
   readonly clusterNames: ReadonlySet<string>;
 }

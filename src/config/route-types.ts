@@ -5,7 +5,7 @@
 import type { HeaderMatch } from "../http/header-matcher.ts";
 import type { StringMatch } from "../http/string-matcher.ts";
 import type { Format } from "./format-types.ts";
-import type { PropertyMessage } from "./types.ts";
+import type { FilterOverride, PropertyMessage } from "./types.ts";
 
 export interface RouteTableConfig {
   readonly name: string;
@@ -49,6 +49,8 @@ export interface RouteConfig {
   readonly metadata: PropertyMessage | null;
   /** Bytes of a body kept for retries (the listener's limit holds too), or -1. */
   readonly perRequestBufferBytes: number;
+  /** With those of virtual host and table; null = none. */
+  readonly overrides: readonly FilterOverride[] | null;
 }
 
 export interface RouteMatchConfig {
@@ -97,6 +99,8 @@ export interface WeightedClusterConfig {
   readonly cluster: string;
   readonly weight: number;
   readonly headers: HeaderMutations;
+  /** With those of the route; null = the route's. */
+  readonly overrides: readonly FilterOverride[] | null;
 }
 export interface RedirectActionConfig {
   readonly kind: "redirect";

@@ -286,6 +286,16 @@ export interface WasmFilterConfig {
   /** Name of the http_filters entry. */
   readonly name: string;
   readonly plugin: PluginConfig;
+  /** Only on routes that say so. */
+  readonly disabled: boolean;
+}
+
+/** What a route says about a Wasm filter. */
+export interface FilterOverride {
+  /** Name of the http_filters entry. */
+  readonly filter: string;
+  /** Null = left out. */
+  readonly plugin: PluginConfig | null;
 }
 
 export type FailurePolicy = "closed" | "open" | "reload";

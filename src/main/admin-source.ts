@@ -149,6 +149,7 @@ function commandLineOptions(
     component_log_level: options.componentLevels.map((pair) => pair.join(":")).join(","),
     log_format: options.logFormat,
     drain_time: `${options.drainTimeS}s`,
+    drain_strategy: options.drainStrategy === "gradual" ? "Gradual" : "Immediate",
     transport: options.transport,
     shared_data_mib: options.sharedDataMib,
     shared_data_policy: options.sharedDataPolicy,

@@ -59,6 +59,12 @@ export const FLAGS = [
     help: "longest wait when draining; default 600, on a signal at most 10",
   },
   {
+    long: "drain-strategy",
+    short: "",
+    value: "NAME",
+    help: "gradual (default) or immediate: how fast answers begin to close",
+  },
+  {
     long: "transport",
     short: "",
     value: "NAME",
@@ -87,6 +93,12 @@ export const FLAGS = [
     short: "",
     value: "POLICY",
     help: "when shared data is full: refuse (default), or lru to evict",
+  },
+  {
+    long: "code-cache-path",
+    short: "",
+    value: "DIR",
+    help: "folder for fetched Wasm code; default ~/.cache/granary/code",
   },
   { long: "version", short: "", value: "", help: "print the version and exit" },
   { long: "help", short: "h", value: "", help: "print this text and exit" },

@@ -2,6 +2,8 @@
  * Reads the command line: Envoy's flags and the `inspect` subcommand. Pure: argv in, a command or
  * one message out. Runs once, on main, before anything else.
  */
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { LIMITS } from "../base/limits.ts";
 import {
@@ -31,10 +33,13 @@ export interface ServeOptions {
   /** "" = not given. */
   readonly adminAddressPath: string;
   readonly drainTimeS: number;
+  readonly drainStrategy: "gradual" | "immediate";
   readonly transport: TransportChoice;
   /** Read the configuration again when one of its files changes. */
   readonly watch: boolean;
   readonly accessLogFull: LogFullPolicy;
+  /** Folder of code that was fetched. */
+  readonly codeCachePath: string;
   readonly sharedDataMib: number;
   readonly sharedDataPolicy: FullPolicy;
 }
@@ -125,9 +130,11 @@ function serveOptions(values: Values, cores: number): ServeOptions {
       max: 0x7fffffff,
       min: 0,
     }),
+    drainStrategy: oneOf(values, "drain-strategy", ["gradual", "immediate"]),
     transport: oneOf(values, "transport", ["auto", "codec", "uws"]),
     watch: values.watch === true,
     accessLogFull: oneOf(values, "access-log-full", ["drop", "block"]),
+    codeCachePath: text(values, "code-cache-path") || defaultCodeCache(),
     sharedDataMib: integer(values, "shared-data-mib", SHARED_DATA_MIB),
     sharedDataPolicy: oneOf(values, "shared-data-policy", ["refuse", "lru"]),
   };
@@ -135,6 +142,12 @@ function serveOptions(values: Values, cores: number): ServeOptions {
     throw new CommandLineError("One of --config-path and --config-yaml is required");
   }
   return options;
+}
+
+/** Of this user alone. */
+function defaultCodeCache(): string {
+  const base = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  return join(base, "granary", "code");
 }
 
 function text(values: Values, flag: FlagName): string {

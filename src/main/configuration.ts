@@ -5,12 +5,14 @@
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { checkModule } from "../abi/module-info.ts";
+import { systemClock } from "../base/clock.ts";
 import { LIMITS } from "../base/limits.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../config/load.ts";
 import type { FilterChainConfig, GranaryConfig, PluginConfig } from "../config/types.ts";
 import { pluginIdentity, wasmPlugins } from "../vm/plugin-identity.ts";
 import { servedImport } from "../vm/served.ts";
 import type { ServeOptions } from "./cli.ts";
+import { CodeStore } from "./code-store.ts";
 import type { CpuPool } from "./cpu-pool.ts";
 import type { CanaryTask, CompiledModule } from "./cpu-tasks.ts";
 import { loadModules } from "./module-store.ts";
@@ -46,7 +48,8 @@ export async function loadProgram(
   pool: CpuPool,
   running: Program | null = null,
 ): Promise<ProgramResult> {
-  const loaded = readConfiguration(options);
+  const first = readConfiguration(options, new Map());
+  const loaded = typeof first === "string" ? first : await withRemoteCode(first, options, running);
   const own = options.configPath === "" ? [] : [resolve(options.configPath)];
   if (typeof loaded === "string") {
     return { kind: "problems", text: loaded, warnings: "", files: own };
@@ -78,12 +81,35 @@ export async function loadProgram(
   return { kind: "program", program: { config: light, modules, files }, warnings, files };
 }
 
+/** One for the process: what files cannot hold is kept in it. */
+let codeStore: CodeStore | null = null;
+
+/** Fetches the code that is not here and reads the configuration once more with it. */
+async function withRemoteCode(
+  first: LoadResult,
+  options: ServeOptions,
+  running: Program | null,
+): Promise<LoadResult | string> {
+  const { wanted, clusters, problems } = first;
+  if (wanted.length === 0 || problems.length > 0) return first;
+  codeStore ??= new CodeStore(systemClock, options.codeCachePath);
+  const fetched = await codeStore.load({ wanted, clusters, isStart: running === null });
+  if (fetched.problems.length > 0) return fetched.problems.map((line) => `${line}\n`).join("");
+  return readConfiguration(options, fetched.code);
+}
+
 /** The loaded configuration, or why its file cannot be read. */
-function readConfiguration(options: ServeOptions): LoadResult | string {
+function readConfiguration(
+  options: ServeOptions,
+  remoteCode: ReadonlyMap<string, Uint8Array>,
+): LoadResult | string {
   const { configPath, configYaml } = options;
-  const check = (bytes: Uint8Array) => checkModule(bytes, servedImport);
+  const common = {
+    checkModule: (bytes: Uint8Array) => checkModule(bytes, servedImport),
+    remoteCode,
+  };
   if (configPath === "") {
-    return loadConfig({ text: configYaml, origin: "--config-yaml", checkModule: check });
+    return loadConfig({ text: configYaml, origin: "--config-yaml", ...common });
   }
   try {
     const { size } = statSync(configPath);
@@ -92,7 +118,7 @@ function readConfiguration(options: ServeOptions): LoadResult | string {
     }
     const text = readFileSync(configPath, "utf8");
     const overlay = configYaml === "" ? {} : { overlay: configYaml };
-    return loadConfig({ text, origin: configPath, ...overlay, checkModule: check });
+    return loadConfig({ text, origin: configPath, ...overlay, ...common });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return `unable to read file: ${configPath}: ${reason}\n`;
@@ -112,12 +138,12 @@ function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): G
         const proxy = { ...chain.tcp.proxy, accessLogPlugins };
         return [{ ...chain, tcp: { filters, proxy } }];
       }
-      const httpFilters = chain.http.httpFilters.filter(
-        (filter) => filter.kind === "wasm" && isNew(filter.plugin),
-      );
-      const accessLogPlugins = chain.http.accessLogPlugins.filter(isNew);
-      if (httpFilters.length + accessLogPlugins.length === 0) return [];
-      return [{ ...chain, http: { ...chain.http, httpFilters, accessLogPlugins } }];
+      const httpFilters = wasmPlugins([{ ...listener, filterChains: [chain] }])
+        .filter(isNew)
+        .map((plugin) => ({ kind: "wasm", name: plugin.name, plugin, disabled: false }) as const);
+      if (httpFilters.length === 0) return [];
+      const routes = { ...chain.http.routes, virtualHosts: [] };
+      return [{ ...chain, http: { ...chain.http, httpFilters, accessLogPlugins: [], routes } }];
     });
     return filterChains.length === 0 ? [] : [{ ...listener, filterChains }];
   });

@@ -132,6 +132,7 @@ function build(blueprint: Blueprint): Site {
       logRing: logWriter.boot(index),
       log: siloLogOptions(options),
       seats: running.seats,
+      drainCloseMs: server.drainCloseMs,
       dispatch,
       version: versionText(),
     }),
@@ -147,6 +148,7 @@ function build(blueprint: Blueprint): Site {
     acceptor,
     supervisor,
     drainTimeMs,
+    drainStrategy: options.drainStrategy,
     onDraining: (draining, accepting) => metrics.draining(draining, accepting),
   });
   const reloader = new Reloader(options, {

@@ -26,9 +26,11 @@ export interface ServerParts {
   readonly acceptor: Pick<Acceptor, "close" | "closeListeners"> | null;
   readonly supervisor: Pick<
     Supervisor,
-    "start" | "announceDrain" | "drain" | "stop" | "openConnections"
+    "start" | "setDrainClose" | "drainListeners" | "drain" | "stop" | "openConnections"
   >;
   readonly drainTimeMs: number;
+  /** `--drain-strategy`. */
+  readonly drainStrategy: "gradual" | "immediate";
   /** Told how many listeners drain and how many still accept. */
   onDraining(drainingCount: number, acceptingCount: number): void;
 }
@@ -41,6 +43,8 @@ export class Server {
   readonly #closed = new Set<number>();
   #phase: ServerPhase = "initializing";
   #failsHealthcheck = false;
+  /** A graceful drain has begun. */
+  #isGraceful = false;
   #onEnded: () => void = () => undefined;
 
   constructor(parts: ServerParts) {
@@ -59,8 +63,18 @@ export class Server {
     return this.#phase === "live" && !this.#failsHealthcheck;
   }
 
+  /** What silos are told: over which time answers ask clients to close; null = they do not. */
+  get drainCloseMs(): number | null {
+    const { drainTimeMs, drainStrategy } = this.#parts;
+    if (this.#failsHealthcheck) return 0;
+    if (!this.#isGraceful) return null;
+    return drainStrategy === "gradual" ? drainTimeMs : 0;
+  }
+
+  /** As in Envoy, answers ask clients to close while health checks are made to fail. */
   setHealthcheck(outcome: "fail" | "ok"): void {
     this.#failsHealthcheck = outcome === "fail";
+    this.#parts.supervisor.setDrainClose(this.drainCloseMs);
   }
 
   /** Starts all silos; rejects with the reason when one does not start (none is left then). */
@@ -78,7 +92,8 @@ export class Server {
     const all = chosen.length === running.listeners.length;
     if (options.graceful || options.skipExit) {
       this.#take("drain");
-      supervisor.announceDrain();
+      this.#isGraceful = true;
+      supervisor.setDrainClose(this.drainCloseMs);
       if (!options.skipExit) clock.after(drainTimeMs, () => this.#closeListeners(chosen, all));
       return;
     }
@@ -99,7 +114,8 @@ export class Server {
     const graceMs = Math.min(drainTimeMs, QUIT_GRACE_MS_MAX);
     const open = supervisor.openConnections;
     log.info(`shutting down: ${open} open connections, waiting at most ${graceMs / 1000} s`);
-    await supervisor.stop(graceMs);
+    const cut = await supervisor.stop(graceMs);
+    if (cut > 0) log.warn(`${cut} connections were cut after ${graceMs / 1000} s`);
     this.#take("ended");
     this.#onEnded();
   }
@@ -110,8 +126,8 @@ export class Server {
     this.#parts.acceptor?.closeListeners(ids);
     const accepting = this.#parts.running.listeners.length - this.#closed.size;
     this.#parts.onDraining(ids.length, accepting);
-    // Silos drain as a whole; while some listeners go on, only the doors of the others close.
     if (all) this.#parts.supervisor.drain();
+    else this.#parts.supervisor.drainListeners(ids);
   }
 
   #take(event: ServerEvent): void {

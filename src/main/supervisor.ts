@@ -89,9 +89,14 @@ export class Supervisor {
     return this.#seats.reduce((sum, seat) => sum + seat.silo.openConnections, 0);
   }
 
-  /** Answers of all silos carry `connection: close` from now on; connections are still taken. */
-  announceDrain(): void {
-    for (const { silo } of this.#seats) void silo.call((remote) => remote.drain());
+  /** As SiloControl; connections are still taken. The plan of new silos must say the same. */
+  setDrainClose(spanMs: number | null): void {
+    for (const { silo } of this.#seats) void silo.call((remote) => remote.setDrainClose(spanMs));
+  }
+
+  /** The listeners of these seats end in every silo; the silos go on. */
+  drainListeners(ids: readonly number[]): void {
+    for (const { silo } of this.#seats) void silo.call((remote) => remote.drainListeners(ids));
   }
 
   /** Every silo finishes what it has; dead ones are no longer replaced. Idempotent. */
@@ -104,21 +109,26 @@ export class Supervisor {
     }
   }
 
-  /** Drains and ends all threads, those with open connections after `graceMs`. */
-  async stop(graceMs: number): Promise<void> {
+  /**
+   * Drains and ends all threads, those with open connections after `graceMs`.
+   * @returns how many connections were cut.
+   */
+  async stop(graceMs: number): Promise<number> {
     this.drain();
-    await Promise.all(this.#seats.map((seat) => this.#stopOne(seat.silo, graceMs)));
+    const cut = await Promise.all(this.#seats.map((seat) => this.#stopOne(seat.silo, graceMs)));
     this.#look?.cancel();
+    return cut.reduce((sum, count) => sum + count, 0);
   }
 
-  async #stopOne(silo: SiloThread, graceMs: number): Promise<void> {
-    if (silo.state === "stopped") return;
+  async #stopOne(silo: SiloThread, graceMs: number): Promise<number> {
+    if (silo.state === "stopped") return 0;
     const limitMs = graceMs + SUPERVISION.stopMarginMs;
     const timer = this.#options.clock.after(limitMs, () => silo.kill());
-    await silo.call((remote) => remote.stop(graceMs));
+    const cut = await silo.call((remote) => remote.stop(graceMs));
     timer.cancel();
     silo.kill();
     await silo.ended;
+    return cut ?? silo.openConnections;
   }
 
   async #killAll(): Promise<void> {

@@ -94,6 +94,15 @@ export const HTTP_STATS = {
   rs_too_large: counter("Answers too large for a buffer"),
 } as const satisfies MetricRows;
 
+/** `http.<stat_prefix>.wasm_filter.<filter>.<plugin>.<row>`, where routes choose plugins. */
+export const FILTER_VARIANT_STATS = {
+  rq_total: counter("Requests that this plugin was chosen for"),
+  rq_2xx: counter("Of them, answers with status 2xx"),
+  rq_3xx: counter("Of them, answers with status 3xx"),
+  rq_4xx: counter("Of them, answers with status 4xx"),
+  rq_5xx: counter("Of them, answers with status 5xx"),
+} as const satisfies MetricRows;
+
 /** `listener.<address>.<row>`. Source: Envoy, listener statistics. */
 export const LISTENER_STATS = {
   downstream_cx_total: counter("Connections accepted"),

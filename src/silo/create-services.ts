@@ -22,7 +22,7 @@ import { SiloCallouts } from "./callouts/silo-callouts.ts";
 import { LogRing } from "./log-ring.ts";
 import type { SiloBoot } from "./messages.ts";
 import { RootProperties } from "./properties.ts";
-import type { SiloServices } from "./services.ts";
+import { DrainClose, type SiloServices } from "./services.ts";
 import { TimerWheel } from "./timer-wheel.ts";
 import { dnsHost, SiloVmEvents, systemTimers, wasmLog } from "./vm-roles.ts";
 
@@ -97,6 +97,7 @@ export function createServices(
     node: boot.config.node,
     emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),
     draining: false,
+    drainClose: new DrainClose(clock, random),
     httpDate: () => date.value(),
     // Ids of different silos never meet.
     nextConnectionId: () => connectionCount++ * boot.concurrency + boot.index,

@@ -6,19 +6,20 @@ import type {
   HttpChainConfig,
   HttpConnectionManagerConfig,
   ListenerConfig,
-  WasmFilterConfig,
 } from "../config/types.ts";
 import {
   type HttpStats,
   httpStats,
   type ListenerStats,
   listenerStats,
+  statNamePart,
 } from "../metrics/catalogue.ts";
 import type { Counter } from "../metrics/types.ts";
 import type { Plugin } from "../vm/types.ts";
 import type { StreamLogger } from "./access-log.ts";
 import type { RequestMeta, ResponseEncoder, StreamFactory } from "./downstream/types.ts";
 import type { HttpFilter } from "./filter-chain.ts";
+import { FilterVariants, VariantCounter } from "./filter-variants.ts";
 import { ReplyMapper } from "./reply-mapper.ts";
 import { RouteTable } from "./route-table.ts";
 import type { SiloServices } from "./services.ts";
@@ -38,7 +39,7 @@ export class HttpManager implements StreamFactory {
   /** Null: local replies go out as they are. */
   readonly replies: ReplyMapper | null;
   readonly suppressEnvoyHeaders: boolean;
-  readonly #plugins: readonly Plugin[];
+  readonly #variants: FilterVariants;
   readonly #loggers: readonly Plugin[];
   readonly #byClass: readonly Counter[];
   #streamCount = 0;
@@ -57,9 +58,8 @@ export class HttpManager implements StreamFactory {
     this.replies = this.hcm.localReply === null ? null : new ReplyMapper(this.hcm.localReply);
     const filters = this.hcm.httpFilters;
     this.suppressEnvoyHeaders = filters.some((f) => f.kind === "router" && f.suppressEnvoyHeaders);
-    this.#plugins = filters
-      .filter((filter): filter is WasmFilterConfig => filter.kind === "wasm")
-      .map((filter) => silo.plugins.plugin(filter.plugin));
+    const scope = silo.metrics.scope(`http.${statNamePart(this.hcm.statPrefix)}`);
+    this.#variants = new FilterVariants(this.hcm, silo.plugins, scope);
     this.#loggers = this.hcm.accessLogPlugins.map((config) => silo.plugins.plugin(config));
     const { stats } = this;
     this.#byClass = [
@@ -71,9 +71,14 @@ export class HttpManager implements StreamFactory {
     ];
   }
 
-  /** The silo or this listener is draining: responses carry `connection: close`. */
+  /** The silo or this listener is draining: no connection serves another request. */
   get draining(): boolean {
     return this.#draining || this.silo.draining;
+  }
+
+  /** Whether the answer that begins now is the last on its connection. */
+  get closesAnswer(): boolean {
+    return this.draining || (this.silo.drainClose.asked && this.silo.drainClose.draw());
   }
 
   /** The listener is removed. */
@@ -90,10 +95,12 @@ export class HttpManager implements StreamFactory {
     return new Stream(this, encoder, connection, meta);
   }
 
-  /** Appends this manager's Wasm filters for one stream, in request order. */
+  /** Appends the Wasm filters of one stream, in request order, as its route has them. */
   createFilters(stream: Stream, into: HttpFilter[]): void {
-    for (let i = 0; i < this.#plugins.length; i++) {
-      const filter = createWasmFilter(this.#plugins[i] as Plugin, stream);
+    const { plugins, stats } = this.#variants.of(stream.info.overrides);
+    if (stats.length > 0) into.push(new VariantCounter(stream, stats));
+    for (let i = 0; i < plugins.length; i++) {
+      const filter = createWasmFilter(plugins[i] as Plugin, stream);
       if (filter !== null) into.push(filter);
     }
   }

@@ -126,6 +126,11 @@ export class LiveConfig {
     this.#dropUnusedPlugins();
   }
 
+  /** As SiloControl. */
+  drainListeners(ids: readonly number[]): void {
+    for (const id of ids) this.#seats.get(id)?.listener.drain();
+  }
+
   #dropUnusedPlugins(): void {
     const configs = [...this.#seats.values()].map(({ config }) => config);
     this.#services.plugins.retain(wasmPlugins(configs));

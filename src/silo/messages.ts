@@ -35,6 +35,11 @@ export interface SiloBoot {
   readonly dispatch: "fd" | "reusePort" | "shared";
   /** Beside `config.listeners`, by index. */
   readonly seats: readonly ListenerSeat[];
+  /**
+   * Answers ask clients to close, a share that rises to all over this many milliseconds; null =
+   * they do not.
+   */
+  readonly drainCloseMs: number | null;
   readonly controlPort: MessagePort;
   /** Two Int32 that the silo writes and the supervisor reads; see SILO_WORDS. */
   readonly heartbeat: SharedArrayBuffer;
@@ -107,10 +112,17 @@ export type FromSilo =
 
 /** Offered by the silo through comlink on `controlPort`. */
 export interface SiloControl {
-  /** Answers from now on carry `connection: close`; reusePort listeners close. */
+  /** The silo takes no connection any more; idle ones end, others after their answer. */
   drain(): void;
-  /** Ends: closes what is left after at most `graceMs`; resolves when nothing is open. */
-  stop(graceMs: number): Promise<void>;
+  /** As `drain`, for the listeners of these seats alone. */
+  drainListeners(ids: readonly number[]): void;
+  /** What `drainCloseMs` of the boot data says, from now on. */
+  setDrainClose(spanMs: number | null): void;
+  /**
+   * Ends: closes what is left after at most `graceMs`.
+   * @returns how many connections were cut.
+   */
+  stop(graceMs: number): Promise<number>;
   setLogLevel(level: LogLevel): void;
   setComponentLogLevel(component: LogComponent, level: LogLevel): void;
   clusters(): readonly ClusterReport[];

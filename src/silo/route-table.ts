@@ -127,6 +127,7 @@ function tlsRedirectOf(host: VirtualHostConfig): RouteMatch | null {
     ...route,
     name: "",
     action: TLS_REDIRECT,
+    overrides: null,
     headers: NO_HEADERS,
     metadata: null,
   };

@@ -85,6 +85,7 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     // With the route, as in Envoy: filters may ask for the cluster before the request is sent.
     this.#chosen = action?.kind === "route" ? pickWeighted(action, manager.silo.random()) : null;
     info.clusterName = this.#chosen?.cluster ?? "";
+    info.overrides = this.#chosen?.overrides ?? this.#match?.route.overrides ?? null;
     return this.#match;
   }
 

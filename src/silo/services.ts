@@ -11,6 +11,38 @@ import type { PluginHost } from "../vm/types.ts";
 import type { AccessLogs } from "./access-log.ts";
 import type { TimerWheel } from "./timer-wheel.ts";
 
+/** Asks clients to go elsewhere, one answer at a time. @hot per-request: `asked` is read first */
+export class DrainClose {
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  asked = false;
+  #startMs = 0;
+  #spanMs = 0;
+
+  constructor(clock: Clock, random: () => number) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  /** `spanMs`: over this time the share of closed connections rises to all; 0 = all at once. */
+  ask(spanMs: number): void {
+    this.asked = true;
+    this.#startMs = this.#clock.monotonicMs();
+    this.#spanMs = spanMs;
+  }
+
+  forget(): void {
+    this.asked = false;
+  }
+
+  /** Draws whether this answer is the last on its connection. */
+  draw(): boolean {
+    if (!this.asked) return false;
+    const elapsedMs = this.#clock.monotonicMs() - this.#startMs;
+    return elapsedMs >= this.#spanMs || this.#random() * this.#spanMs < elapsedMs;
+  }
+}
+
 export interface SiloServices {
   readonly turn: Turn;
   /** The turn's. */
@@ -25,7 +57,10 @@ export interface SiloServices {
   readonly node: NodeConfig;
   /** A chunk without bytes, for ends of bodies. Never released. */
   readonly emptyChunk: BodyChunk;
+  /** The silo ends: no connection serves another request. */
   readonly draining: boolean;
+  /** Whether answers carry `connection: close` though the listeners go on. */
+  readonly drainClose: DrainClose;
   /** The present second as an HTTP date (RFC 9110 section 5.6.7). */
   httpDate(): string;
   nextConnectionId(): number;

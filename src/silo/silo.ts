@@ -75,6 +75,7 @@ class Silo implements SiloControl {
     for (const [index, config] of boot.config.listeners.entries()) {
       await this.#live.open(present(boot.seats[index], "the listener's seat"), config);
     }
+    this.setDrainClose(boot.drainCloseMs);
     const words = new Int32Array(boot.heartbeat);
     port.on("message", (message: ToSilo) => {
       // Counted before it is touched: main gives uncounted descriptors of a dead silo to another.
@@ -149,12 +150,23 @@ class Silo implements SiloControl {
     for (const listener of this.#live.listeners) listener.drain();
   }
 
-  async stop(graceMs: number): Promise<void> {
+  drainListeners(ids: readonly number[]): void {
+    this.#live.drainListeners(ids);
+  }
+
+  setDrainClose(spanMs: number | null): void {
+    const { drainClose } = this.#services;
+    if (spanMs === null) drainClose.forget();
+    else drainClose.ask(spanMs);
+  }
+
+  async stop(graceMs: number): Promise<number> {
     this.drain();
     const deadline = systemClock.monotonicMs() + graceMs;
     while (this.#openConnections() > 0 && systemClock.monotonicMs() < deadline) {
       await new Promise<void>((resolve) => systemClock.after(STOP_POLL_MS, resolve));
     }
+    const cut = this.#openConnections();
     for (const listener of this.#live.listeners) listener.destroyAll();
     this.#services.shared.queues.close();
     const left = Math.max(0, Math.min(PLUGIN_GRACE_MS, deadline - systemClock.monotonicMs()));
@@ -162,6 +174,7 @@ class Silo implements SiloControl {
     this.#services.clusters.close();
     this.#services.accessLogs.flush();
     this.#services.wheel.close();
+    return cut;
   }
 
   #openConnections(): number {

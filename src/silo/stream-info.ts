@@ -2,7 +2,12 @@
  * What is known of a stream beside its headers: filled in on its way, read by access logs, header
  * operators (`%...%`) and properties. Times are monotonic milliseconds; NaN = did not happen.
  */
-import type { ListenerConfig, RouteConfig, VirtualHostConfig } from "../config/types.ts";
+import type {
+  FilterOverride,
+  ListenerConfig,
+  RouteConfig,
+  VirtualHostConfig,
+} from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { TlsInfo } from "../net/types.ts";
 import type { EndpointInfo } from "../upstream/types.ts";
@@ -34,6 +39,8 @@ export class StreamInfo {
   route: RouteConfig | null = null;
   virtualHost: VirtualHostConfig | null = null;
   clusterName = "";
+  /** What the route changes about the filters. */
+  overrides: readonly FilterOverride[] | null = null;
   endpoint: EndpointInfo | null = null;
   upstreamLocalAddress = "";
   upstreamTls: TlsInfo | null = null;

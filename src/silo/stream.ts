@@ -274,7 +274,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     if (!complete) manager.stats.downstream_rq_response_before_rq_complete.inc();
     manager.countResponse(status);
     this.#transition("responseHeaders");
-    const closes = this.#closes || !complete || manager.draining;
+    const closes = this.#closes || !complete || manager.closesAnswer;
     this.#encoder.encodeHeaders(headers, endStream, closes);
     if (endStream) this.#finish("responseEnd");
   }

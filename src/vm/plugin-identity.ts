@@ -1,7 +1,13 @@
 /**
  * When two plugin configurations are the same plugin, and when they share a VM. Source: ABI 5.1.
  */
-import type { GranaryConfig, ListenerConfig, PluginConfig } from "../config/types.ts";
+import type {
+  FilterOverride,
+  GranaryConfig,
+  ListenerConfig,
+  PluginConfig,
+  RouteTableConfig,
+} from "../config/types.ts";
 
 /** Plugins share a VM when these are equal: beside the VM key, what the guest may see and do. */
 export function vmSlotKey(plugin: PluginConfig): string {
@@ -15,16 +21,31 @@ export function pluginIdentity(plugin: PluginConfig): string {
   return `${vmSlotKey(plugin)} ${plugin.pluginKey} ${JSON.stringify(plugin.isolation)}`;
 }
 
-/** The plugins of these listeners, in their order: filters, then access loggers. */
+/** The plugins of these listeners, in their order: filters, those of routes, access loggers. */
 export function wasmPlugins(listeners: readonly ListenerConfig[]): PluginConfig[] {
   return listeners
     .flatMap(({ filterChains }) => filterChains)
     .flatMap((chain) => {
       if (chain.kind === "tcp") return [...chain.tcp.filters, ...chain.tcp.proxy.accessLogPlugins];
-      const { httpFilters, accessLogPlugins } = chain.http;
+      const { httpFilters, accessLogPlugins, routes } = chain.http;
       const filters = httpFilters.flatMap((each) => (each.kind === "wasm" ? [each.plugin] : []));
-      return [...filters, ...accessLogPlugins];
+      const ofRoutes = overridesOf(routes).flatMap((overrides) =>
+        overrides.flatMap(({ plugin }) => (plugin === null ? [] : [plugin])),
+      );
+      return [...filters, ...ofRoutes, ...accessLogPlugins];
     });
+}
+
+/** Every list of overrides in `routes`. */
+export function overridesOf(routes: RouteTableConfig): (readonly FilterOverride[])[] {
+  return routes.virtualHosts.flatMap((host) =>
+    host.routes.flatMap(({ action, overrides }) => [
+      ...(overrides === null ? [] : [overrides]),
+      ...(action.kind === "route" ? action.clusters : []).flatMap((cluster) =>
+        cluster.overrides === null ? [] : [cluster.overrides],
+      ),
+    ]),
+  );
 }
 
 /**

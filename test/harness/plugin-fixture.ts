@@ -39,7 +39,7 @@ export function configWith(plugins: readonly PluginConfig[]): GranaryConfig {
   const httpFilters = plugins.map((plugin) => ({ kind: "wasm", name: plugin.name, plugin }));
   const node = { id: "n", cluster: "c", property: { kind: "message", encoded: new Uint8Array() } };
   // Only what a plugin host reads; the rest of a configuration is none of its business.
-  const http = { httpFilters, accessLogPlugins: [] };
+  const http = { httpFilters, accessLogPlugins: [], routes: { virtualHosts: [] } };
   const listeners = [{ filterChains: [{ http }] }];
   const config: unknown = { node, services: [], statSinks: [], listeners };
   return config as GranaryConfig;

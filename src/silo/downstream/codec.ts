@@ -302,7 +302,9 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   responseDone(close: boolean): void {
     this.#responseOpen = false;
     if (close || this.#requestOpen) {
-      this.#stats.downstream_cx_drain_close.add(this.#owner.manager.draining ? 1 : 0);
+      const { manager } = this.#owner;
+      const drains = manager.draining || manager.silo.drainClose.asked;
+      this.#stats.downstream_cx_drain_close.add(drains ? 1 : 0);
       this.close();
     } else if (!this.#parsing) {
       this.#settle();

@@ -41,6 +41,7 @@ describe("limits of plugins", () => {
       callbackBudgetsMs: { proxy_on_tick: 3_000 },
       crashesMax: 4,
       crashWindowMs: 30_000,
+      publicKeys: null,
       hasStandby: false,
     };
     assert.deepEqual(isolation(fields), expected);

@@ -230,15 +230,15 @@ const ROWS: readonly Row[] = [
     "not implemented",
   ],
   [
-    "a remote module",
+    "a remote module with half a hash",
     {
       filters: wasmFilter().replace(
         "{local: {filename: ok.wasm}}",
-        "{remote: {sha256: x, http_uri: {uri: x, cluster: a, timeout: 1s}}} # <<",
+        "{remote: {sha256: ab, http_uri: {uri: http://x/, cluster: a, timeout: 1s}}} # <<",
       ),
     },
-    "remote",
-    "local.filename",
+    "sha256",
+    "not a SHA-256",
   ],
   [
     "an unknown runtime",

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { parseCommandLine, type ServeOptions } from "../../../src/main/cli.ts";
 import { FLAGS, helpText } from "../../../src/main/cli-options.ts";
@@ -27,9 +29,14 @@ describe("command line", () => {
       logFormat: "[%Y-%m-%d %T.%e][%t][%l][%n] %v",
       adminAddressPath: "",
       drainTimeS: 600,
+      drainStrategy: "gradual",
       transport: "auto",
       watch: false,
       accessLogFull: "drop",
+      codeCachePath: join(
+        process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
+        "granary/code",
+      ),
       sharedDataMib: 64,
       sharedDataPolicy: "refuse",
     });

@@ -18,7 +18,10 @@ interface Rig {
 }
 
 /** Two listeners: the first inbound, the second outbound. */
-function rig(startFailure: string | null = null): Rig {
+function rig(
+  startFailure: string | null = null,
+  strategy: "gradual" | "immediate" = "gradual",
+): Rig {
   const acts: string[] = [];
   const clock = new ManualClock();
   const listeners = [1, 2].map((trafficDirection, id) => ({
@@ -37,13 +40,16 @@ function rig(startFailure: string | null = null): Rig {
       start: async () => {
         if (startFailure !== null) throw new Error(startFailure);
       },
-      announceDrain: () => acts.push("announce"),
+      setDrainClose: (spanMs) => acts.push(`drain close ${spanMs}`),
+      drainListeners: (ids) => acts.push(`drain ${ids.join(",")}`),
       drain: () => acts.push("drain"),
       stop: async (graceMs) => {
         acts.push(`stop ${graceMs}`);
+        return 0;
       },
     },
     drainTimeMs: 60_000,
+    drainStrategy: strategy,
     onDraining: (draining, accepting) => acts.push(`draining ${draining}, accepting ${accepting}`),
   });
   return { server, clock, acts };
@@ -51,14 +57,16 @@ function rig(startFailure: string | null = null): Rig {
 
 describe("server", () => {
   it("is live once every silo is ready, and not while health checks are made to fail", async () => {
-    const { server } = rig();
+    const { server, acts } = rig();
     assert.equal(server.isLive, false);
     await server.start();
     assert.equal(server.isLive, true);
     server.setHealthcheck("fail");
     assert.equal(server.isLive, false);
+    assert.equal(server.drainCloseMs, 0);
     server.setHealthcheck("ok");
     assert.equal(server.isLive, true);
+    assert.deepEqual(acts, ["drain close 0", "drain close null"]);
   });
 
   it("passes on why a silo did not start", async () => {
@@ -92,7 +100,7 @@ describe("server", () => {
     const { server, acts } = rig();
     await server.start();
     server.drainListeners({ ...AT_ONCE, inboundOnly: true });
-    assert.deepEqual(acts, ["close 0", "draining 1, accepting 1"]);
+    assert.deepEqual(acts, ["close 0", "draining 1, accepting 1", "drain 0"]);
   });
 
   it("announces first and closes after the drain time when asked gracefully", async () => {
@@ -100,9 +108,10 @@ describe("server", () => {
     await server.start();
     server.drainListeners({ ...AT_ONCE, graceful: true });
     clock.advance(59_999);
-    assert.deepEqual(acts, ["announce"]);
+    const announced = ["drain close 60000"];
+    assert.deepEqual(acts, announced);
     clock.advance(1);
-    assert.deepEqual(acts, ["announce", "close 0,1", "draining 2, accepting 0", "drain"]);
+    assert.deepEqual(acts, [...announced, "close 0,1", "draining 2, accepting 0", "drain"]);
   });
 
   it("never closes the listeners with skip_exit", async () => {
@@ -110,7 +119,14 @@ describe("server", () => {
     await server.start();
     server.drainListeners({ ...AT_ONCE, graceful: true, skipExit: true });
     clock.advance(120_000);
-    assert.deepEqual(acts, ["announce"]);
+    assert.deepEqual(acts, ["drain close 60000"]);
+  });
+
+  it("closes with every answer at once by the strategy immediate", async () => {
+    const { server, acts } = rig(null, "immediate");
+    await server.start();
+    server.drainListeners({ ...AT_ONCE, graceful: true });
+    assert.deepEqual(acts, ["drain close 0"]);
   });
 });
 

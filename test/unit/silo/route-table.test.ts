@@ -26,6 +26,7 @@ function route(name: string, match: Partial<RouteMatchConfig>): RouteConfig {
     headers: NO_HEADERS,
     metadata: null,
     perRequestBufferBytes: -1,
+    overrides: null,
   };
 }
 
