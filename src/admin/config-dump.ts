@@ -2,7 +2,9 @@
  * `/config_dump`: the running configuration as Envoy's ConfigDump, private keys redacted.
  * Source: Envoy, config_dump_handler.cc, admin/v3/config_dump.proto.
  */
+import { dynamicEntries } from "./dynamic-dump.ts";
 import { nameFilter } from "./filter.ts";
+import type { Json, JsonObject } from "./json.ts";
 import {
   type AdminHandler,
   type AdminResponse,
@@ -11,11 +13,6 @@ import {
   text,
   typed,
 } from "./types.ts";
-
-type Json = string | number | boolean | null | readonly Json[] | JsonObject;
-interface JsonObject {
-  readonly [key: string]: Json;
-}
 
 const ADMIN_TYPES = "type.googleapis.com/envoy.admin.v3.";
 const REDACTED = "[redacted]";
@@ -73,6 +70,7 @@ export const configDump: AdminHandler = ({ query }, source) => {
   const mask = query.get("mask");
   const resource = query.get("resource");
   if (resource !== null) return oneResource(resource, lists, mask);
+  const dynamic = (dump: string): JsonObject => dynamicEntries(dump, source, { filter, redact });
   const configs: JsonObject[] = [
     {
       "@type": `${ADMIN_TYPES}BootstrapConfigDump`,
@@ -83,7 +81,11 @@ export const configDump: AdminHandler = ({ query }, source) => {
     ...lists.map(([name, entries]) => ({
       "@type": ADMIN_TYPES + LISTS[name].dump,
       ...(entries.length === 0 ? {} : { [name]: entries.map(([, entry]) => entry) }),
+      ...dynamic(LISTS[name].dump),
     })),
+    ...["EndpointsConfigDump", "EcdsConfigDump"]
+      .map((dump) => ({ "@type": ADMIN_TYPES + dump, ...dynamic(dump) }))
+      .filter((config) => Object.keys(config).length > 1),
   ];
   if (mask === null) return json({ configs });
   const masked = configs.flatMap((config) => maskConfig(config, mask));

@@ -49,6 +49,8 @@ export interface AdminSource {
   readonly version: string;
   /** When the running configuration was loaded: ms since the epoch. */
   configLoadedWallMs(): number;
+  /** Resources that come from files of their own, as they are in use. */
+  xds(): readonly XdsReport[];
   /** Why the last attempt to update the configuration was refused; null = it was not. */
   updateFailure(): { readonly details: string; readonly wallMs: number } | null;
   state(): ServerState;
@@ -70,6 +72,17 @@ export interface AdminSource {
   memory(): Promise<MemoryReport>;
   logLevels(): readonly (readonly [LogComponent, LogLevel])[];
   readonly control: AdminControl;
+}
+
+export interface XdsReport {
+  readonly kind: "lds" | "cds" | "rds" | "eds" | "ecds";
+  readonly name: string;
+  readonly version: string;
+  /** Proto JSON with "@type", as text. */
+  readonly json: string;
+  readonly updatedWallMs: number;
+  /** Why a newer version was refused; null = none was. */
+  readonly failure: { readonly details: string; readonly wallMs: number } | null;
 }
 
 /** What became of a reload. */

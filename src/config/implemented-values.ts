@@ -17,7 +17,7 @@ export const IMPLEMENTED_VALUES: ReadonlyMap<string, readonly string[]> = new Ma
   [`${NET}HttpConnectionManager.codec_type`, ["AUTO", "HTTP1"]],
   [`${C}SocketAddress.protocol`, ["TCP"]],
   [`${C}HttpProtocolOptions.headers_with_underscores_action`, ["ALLOW"]],
-  [`${CL}Cluster.type`, ["STATIC", "STRICT_DNS", "LOGICAL_DNS"]],
+  [`${CL}Cluster.type`, ["STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"]],
   [`${CL}Cluster.lb_policy`, ["ROUND_ROBIN", "LEAST_REQUEST", "RANDOM"]],
   [`${CL}CircuitBreakers.Thresholds.priority`, ["DEFAULT"]],
   [`${EP}LbEndpoint.health_status`, ["UNKNOWN", "HEALTHY"]],
@@ -26,8 +26,6 @@ export const IMPLEMENTED_VALUES: ReadonlyMap<string, readonly string[]> = new Ma
 
 /** What to write instead of a field that is not implemented, where there is something. */
 export const INSTEAD: ReadonlyMap<string, string> = new Map([
-  ["envoy.config.bootstrap.v3.Bootstrap.dynamic_resources", "write static_resources"],
-  [`${NET}HttpConnectionManager.rds`, "write the routes in route_config"],
   [`${NET}HttpConnectionManager.scoped_routes`, "write the routes in route_config"],
   [`${C}Address.pipe`, "use socket_address"],
   [`${C}SocketAddress.named_port`, "use port_value"],

@@ -19,7 +19,20 @@ const TCP = "envoy.extensions.filters.network.tcp_proxy.v3.";
 const UP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  "envoy.config.bootstrap.v3.Bootstrap.DynamicResources": ["lds_config", "cds_config"],
+  [`${C}ConfigSource`]: [
+    "path",
+    "path_config_source",
+    "resource_api_version",
+    "initial_fetch_timeout",
+  ],
+  [`${C}PathConfigSource`]: ["path", "watched_directory"],
+  [`${C}WatchedDirectory`]: ["path"],
+  [`${C}ExtensionConfigSource`]: ["config_source", "default_config", "type_urls"],
+  [`${NET}Rds`]: ["config_source", "route_config_name"],
+  [`${CL}Cluster.EdsClusterConfig`]: ["eds_config", "service_name"],
   "envoy.config.bootstrap.v3.Bootstrap": [
+    "dynamic_resources",
     "node",
     "static_resources",
     "admin",
@@ -154,6 +167,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "codec_type",
     "stat_prefix",
     "route_config",
+    "rds",
     "http_filters",
     "access_log",
     "local_reply_config",
@@ -195,7 +209,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   [`${TCP}TcpProxy.WeightedCluster`]: ["clusters"],
   [`${TCP}TcpProxy.WeightedCluster.ClusterWeight`]: ["name", "weight"],
   "envoy.extensions.filters.network.wasm.v3.Wasm": ["config"],
-  [`${NET}HttpFilter`]: ["name", "typed_config", "disabled"],
+  [`${NET}HttpFilter`]: ["name", "typed_config", "config_discovery", "disabled"],
   "envoy.extensions.filters.http.router.v3.Router": ["suppress_envoy_headers", "dynamic_stats"],
   "envoy.extensions.filters.http.wasm.v3.Wasm": ["config"],
   [`${WASM}PluginConfig`]: [
@@ -231,6 +245,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "least_request_lb_config",
     "connect_timeout",
     "load_assignment",
+    "eds_cluster_config",
     "circuit_breakers",
     "max_requests_per_connection",
     "per_connection_buffer_limit_bytes",

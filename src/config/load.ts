@@ -18,6 +18,7 @@ import { TreeReader } from "./read-tree.ts";
 import { redact } from "./redact.ts";
 import type { RemoteCode } from "./remote-code.ts";
 import type { ClusterConfig, GranaryConfig } from "./types.ts";
+import { XdsFiles, type XdsResource, type XdsSource } from "./xds-files.ts";
 import { LineCounter, parseDocument } from "./yaml.ts";
 
 export type { ConfigProblem } from "./problems.ts";
@@ -36,6 +37,8 @@ export interface LoadOptions {
   readonly checkModule: (bytes: Uint8Array) => readonly string[];
   /** Code from elsewhere that is here, by `remoteKey`; default none. */
   readonly remoteCode?: ReadonlyMap<string, Uint8Array>;
+  /** Texts that stand in for xDS files, by absolute path; default none. */
+  readonly acceptedXds?: ReadonlyMap<string, string>;
 }
 
 export interface LoadResult {
@@ -45,6 +48,11 @@ export interface LoadResult {
   readonly warnings: readonly ConfigProblem[];
   /** Code to be fetched: with it, the configuration can be loaded whole. */
   readonly wanted: readonly RemoteCode[];
+  /** Resources that come from files of their own. */
+  readonly xds: {
+    readonly sources: readonly XdsSource[];
+    readonly resources: readonly XdsResource[];
+  };
   /** To fetch it through. */
   readonly clusters: readonly ClusterConfig[];
   /** Files that the configuration names, absolute, whether or not they could be read. */
@@ -65,11 +73,22 @@ export function loadConfig(options: LoadOptions): LoadResult {
   const files = new Set<string>();
   const wantedCode = new Map<string, RemoteCode>();
   const found = { problems, files, wantedCode };
-  const config = json === null ? null : fromTree(json, options, found);
+  const baseDir = options.baseDir ?? process.cwd();
+  const xds = new XdsFiles({
+    problems,
+    files,
+    baseDir,
+    accepted: options.acceptedXds ?? new Map(),
+  });
+  // The text of `/config_dump` is without them.
+  const text = JSON.stringify(redact(json ?? {}));
+  if (json !== null) xds.inline(json);
+  const config = json === null ? null : fromTree(json, text, options, found);
   const isWhole = problems.problems.length === 0 && wantedCode.size === 0;
   return {
     files: [...files],
     wanted: [...wantedCode.values()],
+    xds,
     clusters: config?.clusters ?? [],
     config: isWhole && config !== null ? deepFreeze(config) : null,
     problems: sortProblems(problems.problems),
@@ -79,6 +98,7 @@ export function loadConfig(options: LoadOptions): LoadResult {
 
 function fromTree(
   json: JsonObject,
+  text: string,
   options: LoadOptions,
   found: Pick<CompileContext, "problems" | "files" | "wantedCode">,
 ): GranaryConfig | null {
@@ -87,7 +107,6 @@ function fromTree(
   if (bootstrap === null) return null;
   checkMessage(reflect(BootstrapSchema, bootstrap), "", problems);
   const { checkModule, baseDir = process.cwd(), remoteCode = new Map() } = options;
-  const text = JSON.stringify(redact(json));
   return compileBootstrap(bootstrap, text, { ...found, baseDir, checkModule, remoteCode });
 }
 

@@ -66,6 +66,13 @@ export class TreeReader {
     return isObject(json) ? json : {};
   }
 
+  /** Reads one node as an Any that stands at `path`, with "@type"; null after a problem. */
+  readAny(node: Node, path: string): JsonObject | null {
+    this.#locate(path, node);
+    const json = this.#any(node, { path, base: undefined });
+    return isObject(json) ? json : null;
+  }
+
   #message(node: MaybeNode, desc: DescMessage, at: Place): Read {
     const target = this.#enter(node, at.path);
     if (target === undefined) return undefined;

@@ -25,6 +25,7 @@ import type { Running } from "./running.ts";
 import type { Server } from "./server.ts";
 import { tagRulesOf } from "./stat-tags.ts";
 import type { Supervisor } from "./supervisor.ts";
+import type { XdsStatus } from "./xds-status.ts";
 
 export interface AdminParts {
   readonly version: string;
@@ -32,6 +33,7 @@ export interface AdminParts {
   readonly options: ServeOptions;
   readonly running: Running;
   readonly update: LiveUpdate;
+  readonly xds: XdsStatus;
   readonly server: Server;
   readonly supervisor: Supervisor;
   readonly metrics: MainMetrics;
@@ -50,6 +52,7 @@ export function createAdminSource(parts: AdminParts): AdminSource {
     version: parts.version,
     configLoadedWallMs: () => running.loadedWallMs,
     updateFailure: () => running.failure,
+    xds: () => parts.xds.states,
     state,
     uptimeMs,
     commandLineOptions: () => commandLineOptions(parts.options),

@@ -16,6 +16,7 @@ import { CodeStore } from "./code-store.ts";
 import type { CpuPool } from "./cpu-pool.ts";
 import type { CanaryTask, CompiledModule } from "./cpu-tasks.ts";
 import { loadModules } from "./module-store.ts";
+import { NO_XDS, type XdsLoad } from "./xds-status.ts";
 
 /** What can run: the configuration without module bytes, and the compiled modules. */
 export interface Program {
@@ -23,9 +24,11 @@ export interface Program {
   readonly modules: readonly CompiledModule[];
   /** Absolute names of the files it was made of. */
   readonly files: readonly string[];
+  readonly xds: XdsLoad;
 }
 
 interface ResultCommon {
+  readonly xds: XdsLoad;
   readonly warnings: string;
   /** Absolute names of all files that take part. */
   readonly files: readonly string[];
@@ -37,28 +40,35 @@ export type ProgramResult = ResultCommon &
     | { readonly kind: "problems"; readonly text: string }
   );
 
+/** What an update starts from. */
+export interface LoadedBefore {
+  /** Code and plugins of it are not compiled and tried again; null at the start. */
+  readonly running: Program | null;
+  /** Texts of xDS files in use, by path. */
+  readonly acceptedXds: ReadonlyMap<string, string>;
+}
+
+const NOTHING_LOADED: LoadedBefore = { running: null, acceptedXds: new Map() };
 const NO_BYTES = new Uint8Array(0);
 
-/**
- * Never throws: what is wrong comes back as text.
- * @param running code and plugins of it are not compiled and tried again; null at the start.
- */
+/** Never throws: what is wrong comes back as text. */
 export async function loadProgram(
   options: ServeOptions,
   pool: CpuPool,
-  running: Program | null = null,
+  { running, acceptedXds }: LoadedBefore = NOTHING_LOADED,
 ): Promise<ProgramResult> {
-  const first = readConfiguration(options, new Map());
-  const loaded = typeof first === "string" ? first : await withRemoteCode(first, options, running);
+  const attempt = readWithAccepted(options, acceptedXds);
+  const loaded = await withRemoteCode(attempt, options, running);
   const own = options.configPath === "" ? [] : [resolve(options.configPath)];
   if (typeof loaded === "string") {
-    return { kind: "problems", text: loaded, warnings: "", files: own };
+    return { kind: "problems", text: loaded, warnings: "", files: own, xds: NO_XDS };
   }
   const warnings = formatProblems(loaded.warnings);
   const files = [...own, ...loaded.files];
+  const xds: XdsLoad = { ...loaded.xds, rejected: attempt.rejected };
   const { config } = loaded;
   if (config === null) {
-    return { kind: "problems", text: formatProblems(loaded.problems), warnings, files };
+    return { kind: "problems", text: formatProblems(loaded.problems), warnings, files, xds };
   }
   const { modules, problems } = await loadModules(config, {
     pool,
@@ -76,37 +86,67 @@ export async function loadProgram(
   }
   if (problems.length > 0) {
     const text = problems.map((line) => `${line}\n`).join("");
-    return { kind: "problems", text, warnings, files };
+    return { kind: "problems", text, warnings, files, xds };
   }
-  return { kind: "program", program: { config: light, modules, files }, warnings, files };
+  return { kind: "program", program: { config: light, modules, files, xds }, warnings, files, xds };
 }
 
 /** One for the process: what files cannot hold is kept in it. */
 let codeStore: CodeStore | null = null;
 
+interface Attempt {
+  readonly result: LoadResult | string;
+  /** Accepted texts that stood in for files with problems, and those problems, by path. */
+  readonly stoodIn: ReadonlyMap<string, string>;
+  readonly rejected: ReadonlyMap<string, string>;
+}
+
+/** Files with problems are read as they were when they were last accepted, where they were. */
+function readWithAccepted(options: ServeOptions, accepted: ReadonlyMap<string, string>): Attempt {
+  const stoodIn = new Map<string, string>();
+  const rejected = new Map<string, string>();
+  for (;;) {
+    const result = readConfiguration(options, new Map(), stoodIn);
+    if (typeof result === "string") return { result, stoodIn, rejected };
+    const faulty = [...new Set(result.problems.map(({ origin }) => origin))].filter(
+      (path) => accepted.has(path) && !stoodIn.has(path),
+    );
+    if (faulty.length === 0) return { result, stoodIn, rejected };
+    for (const path of faulty) {
+      const own = result.problems.filter(({ origin }) => origin === path);
+      rejected.set(path, formatProblems(own));
+      stoodIn.set(path, accepted.get(path) ?? "");
+    }
+  }
+}
+
 /** Fetches the code that is not here and reads the configuration once more with it. */
 async function withRemoteCode(
-  first: LoadResult,
+  { result, stoodIn }: Attempt,
   options: ServeOptions,
   running: Program | null,
 ): Promise<LoadResult | string> {
+  if (typeof result === "string") return result;
+  const first = result;
   const { wanted, clusters, problems } = first;
   if (wanted.length === 0 || problems.length > 0) return first;
   codeStore ??= new CodeStore(systemClock, options.codeCachePath);
   const fetched = await codeStore.load({ wanted, clusters, isStart: running === null });
   if (fetched.problems.length > 0) return fetched.problems.map((line) => `${line}\n`).join("");
-  return readConfiguration(options, fetched.code);
+  return readConfiguration(options, fetched.code, stoodIn);
 }
 
 /** The loaded configuration, or why its file cannot be read. */
 function readConfiguration(
   options: ServeOptions,
   remoteCode: ReadonlyMap<string, Uint8Array>,
+  acceptedXds: ReadonlyMap<string, string>,
 ): LoadResult | string {
   const { configPath, configYaml } = options;
   const common = {
     checkModule: (bytes: Uint8Array) => checkModule(bytes, servedImport),
     remoteCode,
+    acceptedXds,
   };
   if (configPath === "") {
     return loadConfig({ text: configYaml, origin: "--config-yaml", ...common });

@@ -30,6 +30,8 @@ export interface LiveUpdateParts {
   readonly drainMs: number;
   /** Whether updates are taken at all: not while draining. */
   isOpen(): boolean;
+  /** A load was decided on. */
+  settled(loaded: ProgramResult, report: ReloadReport): void;
   /** Reads, checks and tries the configuration; `running` is what need not be tried again. */
   load(running: Program): Promise<ProgramResult>;
   planTransports(program: Program): Promise<TransportPlan>;
@@ -98,6 +100,13 @@ export class LiveUpdate {
       return { report: refused(["the server is draining"]), diff: null };
     }
     const loaded = await load(running.program);
+    const outcome = await this.#decide(loaded);
+    this.#parts.settled(loaded, outcome.report);
+    return outcome;
+  }
+
+  async #decide(loaded: ProgramResult): Promise<{ report: ReloadReport; diff: ConfigDiff | null }> {
+    const { running } = this.#parts;
     for (const line of loaded.warnings.split("\n").filter(Boolean)) log.warn(line);
     if (loaded.kind === "problems") {
       return { report: { kind: "refused", text: loaded.text }, diff: null };

@@ -43,6 +43,8 @@ export interface UpdateFacts {
 export class MainMetrics {
   /** One region per silo, by index; a silo that is replaced hands its region on. */
   readonly siloRegions: readonly SharedArrayBuffer[];
+  /** Main's own column. */
+  readonly root: MetricScope;
   readonly #snapshots: MetricSnapshots;
   readonly #server: ServerStats;
   readonly #listeners: ListenerManagerStats;
@@ -59,6 +61,7 @@ export class MainMetrics {
     const own = createMetricRegion();
     this.#snapshots = new MetricSnapshots([own, ...this.siloRegions]);
     const root = new SiloRecorder(new MetricWriter(own));
+    this.root = root;
     this.#root = root;
     this.#server = serverStats(root);
     this.#listeners = listenerManagerStats(root);

@@ -2,6 +2,7 @@
  * What makes Granary read its configuration again: a signal, the admin interface, or files that
  * change (`--watch`). Owns the live update and what it needs to load. Thread: main.
  */
+import { readFileSync } from "node:fs";
 import { systemClock } from "../base/clock.ts";
 import type { ServeOptions } from "./cli.ts";
 import { loadProgram, type Program, type ProgramResult } from "./configuration.ts";
@@ -10,6 +11,21 @@ import { FileWatch } from "./file-watch.ts";
 import { LiveUpdate, type LiveUpdateParts } from "./live-update.ts";
 import { planTransports, type TransportPlan } from "./transports.ts";
 import { judgeUws } from "./uws-verdict.ts";
+import type { XdsLoad, XdsStatus } from "./xds-status.ts";
+
+export interface ReloaderParts
+  extends Omit<LiveUpdateParts, "load" | "planTransports" | "settled"> {
+  readonly xds: XdsStatus;
+}
+
+/** Null when the file cannot be read. */
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null;
+  }
+}
 
 export class Reloader {
   readonly update: LiveUpdate;
@@ -17,21 +33,24 @@ export class Reloader {
   readonly #program: () => Program;
   readonly #pool = new CpuPool(systemClock);
   readonly #watch: FileWatch;
+  readonly #xds: XdsStatus;
 
-  constructor(options: ServeOptions, parts: Omit<LiveUpdateParts, "load" | "planTransports">) {
+  constructor(options: ServeOptions, parts: ReloaderParts) {
     this.#options = options;
+    this.#xds = parts.xds;
     this.#program = () => parts.running.program;
     this.update = new LiveUpdate({
       ...parts,
       load: () => this.#load(),
       planTransports: (program) => this.#planTransports(program),
+      settled: (loaded, report) => this.#xds.settle(loaded.xds, report, readText),
     });
     this.#watch = new FileWatch(systemClock, () => void this.update.reload("files changed"));
   }
 
   /** Everything serves: from now on changes of files count. */
   start(): void {
-    if (this.#options.watch) this.#watch.watch(this.#program().files);
+    this.#watchFiles(this.#program().files);
   }
 
   async close(): Promise<void> {
@@ -41,10 +60,20 @@ export class Reloader {
 
   async #load(): Promise<ProgramResult> {
     const running = this.#program();
-    const result = await loadProgram(this.#options, this.#pool, running);
+    const result = await loadProgram(this.#options, this.#pool, {
+      running,
+      acceptedXds: this.#xds.accepted,
+    });
     // Those of both: the next good version may change either.
-    if (this.#options.watch) this.#watch.watch([...running.files, ...result.files]);
+    this.#watchFiles([...running.files, ...result.files], result.xds);
     return result;
+  }
+
+  /** With `--watch` all of them; those of xDS always, as in Envoy. */
+  #watchFiles(files: readonly string[], found: XdsLoad | null = null): void {
+    const sources = found?.sources.map(({ path }) => path) ?? [];
+    const xds = [...this.#xds.accepted.keys(), ...sources];
+    this.#watch.watch(this.#options.watch ? [...files, ...xds] : xds);
   }
 
   async #planTransports({ config }: Program): Promise<TransportPlan> {

@@ -31,6 +31,7 @@ import { Supervisor } from "./supervisor.ts";
 import { planTransports } from "./transports.ts";
 import { judgeUws } from "./uws-verdict.ts";
 import { versionText } from "./version.ts";
+import { XdsStatus } from "./xds-status.ts";
 
 const log = new Logger("main");
 
@@ -151,7 +152,11 @@ function build(blueprint: Blueprint): Site {
     drainStrategy: options.drainStrategy,
     onDraining: (draining, accepting) => metrics.draining(draining, accepting),
   });
+  const xds = new XdsStatus(systemClock, metrics.root);
+  const { version } = running;
+  xds.settle(running.program.xds, { kind: "unchanged", version }, () => null);
   const reloader = new Reloader(options, {
+    xds,
     clock: systemClock,
     running,
     supervisor,
@@ -160,7 +165,7 @@ function build(blueprint: Blueprint): Site {
     drainMs: drainTimeMs,
     isOpen: () => server.phase === "live",
   });
-  return new Site(blueprint, { metrics, supervisor, server, reloader, logWriter });
+  return new Site(blueprint, { metrics, supervisor, server, reloader, logWriter, xds });
 }
 
 interface SiteParts {
@@ -169,6 +174,7 @@ interface SiteParts {
   readonly server: Server;
   readonly reloader: Reloader;
   readonly logWriter: LogWriter;
+  readonly xds: XdsStatus;
 }
 
 /** A server with its admin interface and signals. */
@@ -179,6 +185,7 @@ class Site {
   readonly #server: Server;
   readonly #reloader: Reloader;
   readonly #logWriter: LogWriter;
+  readonly #xds: XdsStatus;
 
   constructor(blueprint: Blueprint, parts: SiteParts) {
     this.#blueprint = blueprint;
@@ -187,6 +194,7 @@ class Site {
     this.#server = parts.server;
     this.#reloader = parts.reloader;
     this.#logWriter = parts.logWriter;
+    this.#xds = parts.xds;
   }
 
   /** As `serve`. */
@@ -250,6 +258,7 @@ class Site {
       options,
       running,
       update: this.#reloader.update,
+      xds: this.#xds,
       server: this.#server,
       supervisor: this.#supervisor,
       metrics: this.#metrics,

@@ -5,6 +5,7 @@ import type {
   ReloadReport,
   ServerState,
   SiloVms,
+  XdsReport,
 } from "../../../src/admin/types.ts";
 import { LOG_COMPONENTS, type LogComponent, type LogLevel } from "../../../src/base/log.ts";
 import type { ClusterConfig, GranaryConfig } from "../../../src/config/types.ts";
@@ -107,6 +108,8 @@ export class FakeSource implements AdminSource {
   readonly version = "granary/0.1.0";
   readonly configLoadedWallMs = () => 1_700_000_000_123;
   failure: { readonly details: string; readonly wallMs: number } | null = null;
+  reports: readonly XdsReport[] = [];
+  readonly xds = () => this.reports;
   readonly updateFailure = () => this.failure;
   report: ReloadReport = { kind: "unchanged", version: 1 };
   readonly calls: string[] = [];
