@@ -7,7 +7,7 @@ import type { ReloadReport } from "../admin/types.ts";
 import type { Clock } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
 import type { XdsResource, XdsSource } from "../config/xds-files.ts";
-import { type XdsStats, xdsStats } from "../metrics/catalogue.ts";
+import { type XdsStats, xdsStats } from "../metrics/dynamic-stats.ts";
 import type { MetricScope } from "../metrics/types.ts";
 
 const log = new Logger("config");

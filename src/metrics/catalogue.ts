@@ -94,15 +94,6 @@ export const HTTP_STATS = {
   rs_too_large: counter("Answers too large for a buffer"),
 } as const satisfies MetricRows;
 
-/** `http.<stat_prefix>.wasm_filter.<filter>.<plugin>.<row>`, where routes choose plugins. */
-export const FILTER_VARIANT_STATS = {
-  rq_total: counter("Requests that this plugin was chosen for"),
-  rq_2xx: counter("Of them, answers with status 2xx"),
-  rq_3xx: counter("Of them, answers with status 3xx"),
-  rq_4xx: counter("Of them, answers with status 4xx"),
-  rq_5xx: counter("Of them, answers with status 5xx"),
-} as const satisfies MetricRows;
-
 /** `listener.<address>.<row>`. Source: Envoy, listener statistics. */
 export const LISTENER_STATS = {
   downstream_cx_total: counter("Connections accepted"),
@@ -231,15 +222,6 @@ export const SHARED_QUEUE_STATS = {
   locks_recovered: counter("Locks of shared queues recovered from a thread that died"),
 } as const satisfies MetricRows;
 
-/** Of each resource that comes from a file: `listener_manager.lds.<row>` and the like. */
-export const XDS_STATS = {
-  update_attempt: counter("New contents that were looked at"),
-  update_success: counter("New contents that were taken"),
-  update_rejected: counter("New contents that were refused while the old ones go on"),
-  update_time: gauge("When the contents in use were taken, in milliseconds since the epoch"),
-  version: gauge("A hash of the version in use"),
-} as const satisfies MetricRows;
-
 /** `wasm.envoy.wasm.runtime.<engine>.<row>`: VMs. */
 export const WASM_RUNTIME_STATS = {
   active: gauge("VMs alive"),
@@ -287,7 +269,6 @@ export type TcpProxyStats = HandlesOf<typeof TCP_PROXY_STATS>;
 export type ServerStats = HandlesOf<typeof SERVER_STATS>;
 export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
-export type XdsStats = HandlesOf<typeof XDS_STATS>;
 export type ConfigReloadStats = HandlesOf<typeof CONFIG_RELOAD_STATS>;
 export type SharedDataStats = HandlesOf<typeof SHARED_DATA_STATS>;
 export type BodyCopyStats = HandlesOf<typeof BODY_COPY_STATS>;
@@ -342,11 +323,6 @@ export function listenerManagerStats(root: MetricScope): ListenerManagerStats {
 
 export function clusterManagerStats(root: MetricScope): ClusterManagerStats {
   return handlesOf(CLUSTER_MANAGER_STATS, root.scope("cluster_manager"));
-}
-
-/** @param scope such as `listener_manager.lds` */
-export function xdsStats(root: MetricScope, scope: string): XdsStats {
-  return handlesOf(XDS_STATS, root.scope(scope));
 }
 
 export function configReloadStats(root: MetricScope): ConfigReloadStats {

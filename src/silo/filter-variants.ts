@@ -4,7 +4,8 @@
  * that two versions side by side can be compared. @hot per-request
  */
 import type { FilterOverride, HttpConnectionManagerConfig } from "../config/types.ts";
-import { FILTER_VARIANT_STATS, statNamePart } from "../metrics/catalogue.ts";
+import { statNamePart } from "../metrics/catalogue.ts";
+import { FILTER_VARIANT_STATS } from "../metrics/dynamic-stats.ts";
 import { type HandlesOf, handlesOf } from "../metrics/handles.ts";
 import type { MetricScope } from "../metrics/types.ts";
 import { overridesOf } from "../vm/plugin-identity.ts";

@@ -1,0 +1,35 @@
+/**
+ * Rows of metrics whose prefix the configuration decides: resources from files, and plugins that
+ * routes choose among. Beside `catalogue.ts`.
+ */
+import { type HandlesOf, handlesOf, type MetricRow, type MetricRows } from "./handles.ts";
+import type { MetricScope } from "./types.ts";
+
+const row = <Kind extends MetricRow["kind"]>(kind: Kind, help: string) => ({ kind, help });
+const counter = (help: string) => row("counter", help);
+const gauge = (help: string) => row("gauge", help);
+
+/** Of each resource that comes from a file: `listener_manager.lds.<row>` and the like. */
+export const XDS_STATS = {
+  update_attempt: counter("New contents that were looked at"),
+  update_success: counter("New contents that were taken"),
+  update_rejected: counter("New contents that were refused while the old ones go on"),
+  update_time: gauge("When the contents in use were taken, in milliseconds since the epoch"),
+  version: gauge("A hash of the version in use"),
+} as const satisfies MetricRows;
+
+/** `http.<stat_prefix>.wasm_filter.<filter>.<plugin>.<row>`, where routes choose plugins. */
+export const FILTER_VARIANT_STATS = {
+  rq_total: counter("Requests that this plugin was chosen for"),
+  rq_2xx: counter("Of them, answers with status 2xx"),
+  rq_3xx: counter("Of them, answers with status 3xx"),
+  rq_4xx: counter("Of them, answers with status 4xx"),
+  rq_5xx: counter("Of them, answers with status 5xx"),
+} as const satisfies MetricRows;
+
+export type XdsStats = HandlesOf<typeof XDS_STATS>;
+
+/** @param scope such as `listener_manager.lds` */
+export function xdsStats(root: MetricScope, scope: string): XdsStats {
+  return handlesOf(XDS_STATS, root.scope(scope));
+}
