@@ -61,6 +61,17 @@ const guests = {
     ...recorder(s),
     proxy_on_downstream_data: ["(drop (call $proxy_close_stream (i32.const 2)))", CONTINUE],
   })),
+  /** Chooses the cluster by filter state: {1: "envoy.tcp_proxy.cluster", 2: "nobody"}. */
+  choose: scriptedGuest((s) => ({
+    proxy_on_new_connection: [
+      s.status(
+        "choose",
+        `(call $proxy_call_foreign_function ${s.slice("set_envoy_filter_state")}
+          ${s.slice("\n\x17envoy.tcp_proxy.cluster\x12\x06nobody")} (i32.const 0) (i32.const 0))`,
+      ),
+      CONTINUE,
+    ],
+  })),
   trapNew: scriptedGuest(() => ({ proxy_on_new_connection: ["(unreachable)"] })),
   trapData: scriptedGuest(() => ({ proxy_on_downstream_data: ["(unreachable)"] })),
   /** Calls that belong to HTTP. */
@@ -185,6 +196,14 @@ it("a filter closes the connection; what it saw last goes nowhere", limits, asyn
     "delete 2 0",
   ]);
   assert.deepEqual(await rig.logged("close"), ["close tcp - 1 0 upstream - -"]);
+});
+
+it("a filter chooses the cluster of its connection", limits, async () => {
+  const client = await rig.open("choose");
+  assert.equal(await client.untilClosed(), "");
+  assert.deepEqual(rig.lines("choose"), ["choose 0"]);
+  assert.deepEqual(await rig.logged("choose"), ["choose tcp NC 0 0 nobody - -"]);
+  assert.equal(await rig.proxy.stat("tcp.choose.downstream_cx_no_route"), 1);
 });
 
 it("a trap closes the connection, or the filter is skipped, by its policy", limits, async () => {

@@ -1,11 +1,11 @@
 /** tcp_proxy in a real proxy: half-close, resets, limits, back-pressure, TLS, stats. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import type { Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { join } from "node:path";
 import { after, before, it } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
 import { BUILD_ROOT } from "../harness/proxy.ts";
 import { TcpRig, tcpCluster } from "../harness/tcp-rig.ts";
 
@@ -40,13 +40,40 @@ function echo(socket: Socket): void {
   socket.on("end", () => socket.end("bye"));
 }
 
+/** Echoes over TLS what it gets in braces. */
+const tlsServer = createTlsServer(
+  {
+    cert: readFileSync(join(FIXTURES, "server.pem")),
+    key: readFileSync(join(FIXTURES, "server.key")),
+  },
+  (socket) => {
+    socket.on("data", (bytes) => socket.write(`{${bytes.toString("latin1")}}`));
+    socket.on("end", () => socket.end());
+    socket.on("error", () => socket.destroy());
+  },
+);
+const UPSTREAM_TLS =
+  "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext";
+const upstreamTls = {
+  transport_socket: {
+    name: "tls",
+    typed_config: {
+      "@type": UPSTREAM_TLS,
+      common_tls_context: { validation_context: { trusted_ca: file("ca.pem") } },
+    },
+  },
+};
+
 before(async () => {
+  await new Promise<void>((resolve) => tlsServer.listen(0, "127.0.0.1", resolve));
+  const tlsPort = (tlsServer.address() as AddressInfo).port;
   const small = { per_connection_buffer_limit_bytes: 65_536 };
   rig = await TcpRig.start(
     [
       { name: "plain" },
       { name: "small", listener: small },
       { name: "secure", chain: tls },
+      { name: "onward", proxy: { cluster: "secured" } },
       { name: "refused", proxy: { cluster: "refused", max_connect_attempts: 3 } },
       { name: "empty", proxy: { cluster: "empty" } },
       { name: "idle", proxy: { cluster: "upstream", idle_timeout: "0.2s" } },
@@ -65,13 +92,17 @@ before(async () => {
     ],
     (socket) => serve(socket),
     [
+      tcpCluster("secured", tlsPort, upstreamTls),
       tcpCluster("refused", CLOSED_PORT),
       { name: "empty", type: "STATIC", load_assignment: { cluster_name: "empty" } },
     ],
   );
 });
 
-after(() => rig?.stop());
+after(async () => {
+  await rig?.stop();
+  tlsServer.close();
+});
 
 it("passes bytes both ways and each side's end by itself", limits, async () => {
   serve = echo;
@@ -226,6 +257,14 @@ it("proxies TLS to plaintext", limits, async () => {
   socket.write("secret");
   await new Promise((resolve) => socket.once("close", resolve));
   assert.equal(text, "<secret>bye");
+});
+
+it("proxies plaintext to TLS", limits, async () => {
+  const client = await rig.open("onward");
+  client.send("hidden");
+  assert.equal(await client.until((text) => text.endsWith("}")), "{hidden}");
+  client.socket.end();
+  await client.untilClosed();
 });
 
 it("counts under tcp.<stat_prefix>", limits, async () => {

@@ -7,8 +7,10 @@ import type { ProxiedAddresses } from "../../net/proxy-protocol.ts";
 import type { Connection } from "../../net/types.ts";
 import type { RawConnection, RawEvents } from "../../upstream/raw-connection.ts";
 import type { UpstreamConnectionInfo } from "../../upstream/types.ts";
+import { TCP_CLUSTER_STATE } from "../../vm/foreign/filter-state.ts";
 import type { BodyBuffer } from "../body-buffer.ts";
 import type { SlotConnection } from "../downstream/chain-slot.ts";
+import { filterStateOf } from "../filter-state.ts";
 import { StreamInfo } from "../stream-info.ts";
 import { Timeout, type TimeoutOwner } from "../timer-wheel.ts";
 import { ClientSide } from "./client-side.ts";
@@ -251,7 +253,11 @@ export class TcpConnection implements SlotConnection, RawEvents, TcpSink, Timeou
   #connect(): void {
     const { silo, stats, proxy } = this.manager;
     const { info } = this;
-    if (this.#attempts === 0) info.clusterName = this.manager.pickCluster();
+    if (this.#attempts === 0) {
+      // A filter may have chosen one.
+      const chosen = filterStateOf(info, TCP_CLUSTER_STATE);
+      info.clusterName = typeof chosen === "string" ? chosen : this.manager.pickCluster();
+    }
     const cluster = silo.clusters.get(info.clusterName);
     if (cluster === null) {
       stats.downstream_cx_no_route.inc();

@@ -10,8 +10,11 @@ import type { HostcallEnv } from "../hostcalls/env.ts";
 import { splitPath } from "../property-codec.ts";
 import type { ForeignFamily } from "./types.ts";
 
+/** The cluster of a TCP connection, instead of the one that is configured. */
+export const TCP_CLUSTER_STATE = "envoy.tcp_proxy.cluster";
 /** Names that guests may set as the host's own state: those that the host reads. */
 const HOST_STATES: ReadonlySet<string> = new Set(["envoy.string"]);
+const CONNECTION_STATES: ReadonlySet<string> = new Set([...HOST_STATES, TCP_CLUSTER_STATE]);
 
 /** Unknown numbers count as the first, as in Envoy. */
 function spanOf(value: bigint): number {
@@ -46,7 +49,8 @@ function setFilterState(env: HostcallEnv, args: Uint8Array): number {
   const path = message === null ? null : message.text(1);
   if (message === null || path === null || message.text(2) === null) return STATUS.badArgument;
   const stream = env.call.stream;
-  if (!HOST_STATES.has(path) || stream === null) return STATUS.notFound;
+  const known = stream?.isNetwork === true ? CONNECTION_STATES : HOST_STATES;
+  if (!known.has(path) || stream === null) return STATUS.notFound;
   const span = spanOf(message.uint(3));
   const declaration = { readOnly: false, type: STATE_TYPE.string, span };
   const isStored = stream.roles.properties.setState(path, message.bytes(2), declaration);

@@ -155,6 +155,30 @@ describe("foreign function set_envoy_filter_state", () => {
     assert.equal(inPhase("proxy_on_configure", atRoot), 1);
   });
 
+  it("knows the cluster of a connection, on a connection alone", () => {
+    const fields: WireField[] = [
+      [1, "envoy.tcp_proxy.cluster"],
+      [2, "other"],
+    ];
+    const onHttp = (guest: Guest) => foreign(guest, "set_envoy_filter_state", fields);
+    assert.equal(inPhase(PHASE, onHttp), 1);
+    const stream = new FakeStream();
+    stream.kind = "tcp";
+    const guest = new Guest();
+    const statuses: number[] = [];
+    guest.on("proxy_on_new_connection", (inner) => {
+      statuses.push(foreign(inner, "set_envoy_filter_state", fields));
+      return 0;
+    });
+    guest.start();
+    guest.open(stream).onNetwork(guest.vm.entries.proxy_on_new_connection, 0, 0);
+    assert.deepEqual(statuses, [0]);
+    assert.equal(
+      Buffer.from(stream.stored.get("envoy.tcp_proxy.cluster") ?? "").toString(),
+      "other",
+    );
+  });
+
   it("answers BadArgument for bytes that are no message", () => {
     const bad = Buffer.from("ffff", "hex");
     assert.equal(
