@@ -27,6 +27,10 @@ const { HOSTCALL_NAMES } = await load("src/abi/hostcall-table.js");
 const { renderSharedMemoryPage } = await load("src/shm/layout-docs.js");
 const { IMPLEMENTED_HOSTCALLS } = await load("src/vm/hostcalls/bodies.js");
 
+const { renderSeen } = await load("test/differential/hostcall-page.js");
+const { GROUPS } = await load("test/differential/cases/index.js");
+const { readGoldens } = await load("test/differential/golden.js");
+
 const tests = new Map();
 for (const name of HOSTCALL_NAMES) {
   const file = `test/hostcalls/${name}.test.ts`;
@@ -34,7 +38,10 @@ for (const name of HOSTCALL_NAMES) {
 }
 
 const pages = {
-  "docs/hostcalls.md": renderHostcallPage({ implemented: new Set(IMPLEMENTED_HOSTCALLS), tests }),
+  "docs/hostcalls.md": [
+    renderHostcallPage({ implemented: new Set(IMPLEMENTED_HOSTCALLS), tests }),
+    renderSeen(GROUPS.map(({ name }) => readGoldens(name))),
+  ].join("\n"),
   "docs/errors.md": renderErrorPage(),
   "docs/shared-memory.md": renderSharedMemoryPage(),
 };

@@ -90,6 +90,16 @@ function headerMapValue(headers: HeaderMap | null): Value {
   return { kind: "map", entries };
 }
 
+/** `host` is found as well, but not listed: it is the same as `:authority`. */
+function requestHeaders(headers: HeaderMap | null): Value {
+  const value = headerMapValue(headers);
+  const host = headers?.get(":authority") ?? null;
+  if (host !== null && typeof value === "object" && value !== null && "entries" in value) {
+    Object.defineProperty(value.entries, "host", { value: host, enumerable: false });
+  }
+  return value;
+}
+
 function duration(from: number, to: number): Value {
   if (Number.isNaN(from) || Number.isNaN(to)) return undefined;
   return { kind: "duration", ns: BigInt(Math.round((to - from) * 1e6)) };
@@ -126,7 +136,7 @@ const REQUEST_FAMILY: Family = {
   host: header(":authority"),
   scheme: header(":scheme"),
   method: header(":method"),
-  headers: (i) => headerMapValue(i.requestHeaders),
+  headers: (i) => requestHeaders(i.requestHeaders),
   headers_bytes: (i) => integer(i.requestHeaders?.byteSize ?? 0),
   referer: header("referer"),
   useragent: header("user-agent"),

@@ -19,6 +19,10 @@ export const DIFFERENCES: readonly Difference[] = [
       "phases-size-response-headers",
       "phases-get-response-trailers",
       "phases-size-response-trailers",
+      "property-request",
+      "property-request-plain",
+      "property-request-headers",
+      "property-request-sizes",
     ],
   },
   {
@@ -160,6 +164,26 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     reason: "filters see the keep-alive field of the upstream",
     cases: ["header-response-connection"],
+  },
+  {
+    reason: "names of properties that older filters use still work",
+    cases: ["property-legacy"],
+  },
+  {
+    reason: "a property of several parts is found under its parts",
+    cases: ["property-set-parts"],
+  },
+  {
+    reason: "a message field that is not set is not found",
+    cases: ["property-xds"],
+  },
+  {
+    reason: "results are written only when the call succeeds",
+    cases: ["shared-data-misuse"],
+  },
+  {
+    reason: "resuming the upstream side of a TCP stream does nothing",
+    cases: ["stream-types"],
   },
 ];
 

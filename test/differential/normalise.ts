@@ -31,6 +31,21 @@ const LINES: readonly Row[] = [
     why: "the digits of x-envoy-upstream-service-time and the product's name count",
   },
   {
+    find: /(get_property "(?:request\\u0000(?:time|duration)|response\\u0000backend_latency|connection\\u0000id|connection_id|(?:source|destination|upstream)\\u0000port|upstream\\u0000cx_pool_ready_duration)" = 0) ".*"$/,
+    put: "$1 VALUE",
+    why: "times are measured, ids and ports given",
+  },
+  {
+    find: /(?<=(?:define_metric|register_shared_queue|resolve_shared_queue) .* = 0) \d+$/,
+    put: " ID",
+    why: "ids are opaque: who else has defined something in the process counts",
+  },
+  {
+    find: /^(proxy_on_queue_ready \d+) \d+$/,
+    put: "$1 ID",
+    why: "ids are opaque",
+  },
+  {
     find: /^(.*get_current_time_nanoseconds.*= 0) \d+$/,
     put: "$1 TIME",
     why: "the time of the run",
@@ -57,6 +72,9 @@ const START = [
   /^(\d: )?proxy_on_configure \d+ \d+$/,
 ];
 
+/** A hostcall's line, which belongs to the callback above it. */
+const CALL = /^(\d: )? /;
+
 const normaliseLine = (line: string): string =>
   LINES.reduce((text, { find, put }) => text.replace(find, put), line);
 
@@ -67,7 +85,8 @@ const normaliseLine = (line: string): string =>
 function withoutStarts(log: readonly string[]): readonly string[] {
   const kept: string[] = [];
   for (let at = 0; at < log.length; at++) {
-    if (START.every((pattern, offset) => pattern.test(log[at + offset] ?? ""))) {
+    const isStart = START.every((pattern, offset) => pattern.test(log[at + offset] ?? ""));
+    if (isStart && !CALL.test(log[at + START.length] ?? "")) {
       at += START.length - 1;
     } else {
       kept.push(log[at] ?? "");

@@ -80,8 +80,8 @@ export function metricHostcalls(env: HostcallEnv): GroupHostcalls<"metrics"> {
     },
     proxy_get_metric: (idSigned, valuePtr) => {
       const id = idSigned >>> 0;
-      if (!defined.has(id)) return STATUS.notFound;
       if ((id & KIND_MASK) > METRIC_TYPE.gauge) return STATUS.badArgument;
+      if (!defined.has(id)) return STATUS.notFound;
       const handle = handleOf(id);
       const isRefused = handle === REFUSED_HANDLE;
       if (isRefused) metrics.refused();

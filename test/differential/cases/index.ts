@@ -2,9 +2,11 @@
 import type { CaseGroup } from "../case.ts";
 import { BASICS } from "./basics.ts";
 import { BODY_CASES } from "./bodies.ts";
+import { CALL_CASES, CALLOUT_CASES } from "./calls.ts";
 import { CHAIN_CASES } from "./chains.ts";
 import { HEADER_CASES } from "./headers.ts";
 import { PHASE_CASES } from "./phases.ts";
+import { PROPERTY_CASES } from "./properties.ts";
 import { REPLY_CASES } from "./replies.ts";
 import { RESET_CASES } from "./resets.ts";
 import { RESUME_CASES } from "./resumes.ts";
@@ -22,4 +24,7 @@ export const GROUPS: readonly CaseGroup[] = [
   RESUME_CASES,
   HEADER_CASES,
   CHAIN_CASES,
+  PROPERTY_CASES,
+  CALL_CASES,
+  CALLOUT_CASES,
 ];
