@@ -113,6 +113,14 @@ describe("the CPU budget", () => {
     assert.ok(both.looks >= 5, `${both.looks} looks`);
   });
 
+  it("is looked at every few times that memory grows", () => {
+    const text = `(module (memory 1) (func (export "run") (result i32) (memory.grow (i32.const 1))))`;
+    const both = new SideBySide(modernWat(text));
+    const run = both.metered["run"] as () => number;
+    for (let pages = 1; pages <= 20; pages++) assert.equal(run(), pages);
+    assert.ok(both.looks >= 4, `${both.looks} looks`);
+  });
+
   it("is not looked at by code that is soon over", () => {
     const text = `(module (func (export "run") (param i32) (result i32)
       (i32.mul (local.get 0) (i32.const 3))))`;
