@@ -38,10 +38,14 @@ export function nowMs(roles: ThreadRoles): number {
   return Number(roles.timers.monotonicNs() / 1_000_000n);
 }
 
+function crashWindowOf({ isolation }: PluginConfig): CrashWindow {
+  return new CrashWindow(isolation.crashesMax, isolation.crashWindowMs);
+}
+
 export class VmSlot {
   readonly #options: SlotOptions;
-  readonly #crashes: CrashWindow;
   readonly #tenants = new Set<SlotTenant>();
+  #crashes: CrashWindow;
   #backoff: ReloadBackoff;
   #vm: Vm | null = null;
   #standby: Vm | null = null;
@@ -55,10 +59,9 @@ export class VmSlot {
   #cancelTimer: (() => void) | null = null;
 
   constructor(options: SlotOptions) {
-    const { isolation } = options.plugin;
     this.#options = options;
     this.#backoff = new ReloadBackoff(options.plugin.reloadBaseIntervalMs);
-    this.#crashes = new CrashWindow(isolation.crashesMax, isolation.crashWindowMs);
+    this.#crashes = crashWindowOf(options.plugin);
   }
 
   /** Why {@link acquire} gave null. */
@@ -66,11 +69,12 @@ export class VmSlot {
     return this.#problem;
   }
 
-  /** A root slot is made over this VM: a new plugin does not wait for a failed VM's backoff. */
+  /** A root slot is made over this VM: a new plugin does not pay for failures of another. */
   lease(tenant: SlotTenant): void {
     this.#tenants.add(tenant);
     if (this.#vm?.running === true) return;
     this.#backoff = new ReloadBackoff(this.#options.plugin.reloadBaseIntervalMs);
+    this.#crashes = crashWindowOf(this.#options.plugin);
     this.#mayRun = true;
   }
 

@@ -119,16 +119,28 @@ describe("plugins that are replaced", () => {
     assert.deepEqual(host.stage([two], new Map([[NEW_CODE, guestModule(guest())]])), []);
   });
 
-  it("starts a corrected plugin at once though its VM failed just now", () => {
-    const trap = { callbacks: { proxy_on_request_headers: "unreachable" } };
-    const one = pluginConfig();
-    const { host } = hostOf([one], trap);
-    const stream = host.plugin(one).createStream(new FakeStream());
-    stream?.onRequestHeaders(1, true);
-    assert.equal(host.vmCount, 0);
-    assert.deepEqual(host.stage([pluginConfig({ pluginKey: "two" })], new Map()), []);
-    assert.equal(host.vmCount, 1);
-  });
+  for (const [name, crashesMax] of [
+    ["its VM waits to be made anew", 3],
+    ["it was cut off because it kept failing", 2],
+  ] as const) {
+    it(`starts a corrected plugin at once though ${name}`, () => {
+      const trap = { callbacks: { proxy_on_request_headers: "unreachable" } };
+      const isolation = { ...pluginConfig().isolation, crashesMax };
+      const one = pluginConfig({ isolation });
+      const { host } = hostOf([one], trap);
+      const request = (): void => {
+        host.plugin(one).createStream(new FakeStream())?.onRequestHeaders(1, true);
+      };
+      request();
+      request();
+      // Nothing but the correction makes another.
+      request();
+      assert.equal(host.vmCount, 0);
+      assert.equal(host.report()[0]?.state, crashesMax === 2 ? "cut off" : "failed");
+      assert.deepEqual(host.stage([pluginConfig({ pluginKey: "two", isolation })], new Map()), []);
+      assert.equal(host.vmCount, 1);
+    });
+  }
 
   it("gives the memory of replaced VMs back", async () => {
     setFlagsFromString("--expose-gc");
