@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AssertionError } from "../../../src/base/assert.ts";
-import { BodySlab } from "../../../src/shm/body-slab.ts";
+import type { BodyChunk } from "../../../src/shm/body-chunk.ts";
+import { BodySlab, type SlabLease } from "../../../src/shm/body-slab.ts";
 import { BODY_SLAB_LAYOUT, SLAB_CHUNKS } from "../../../src/shm/body-slab-layout.ts";
 import { attachRegion } from "../../../src/shm/layout.ts";
+import { prng } from "../../harness/prng.ts";
 
 const MIB = 1_048_576;
 
@@ -78,4 +80,47 @@ test("the counters in shared memory follow the leases", () => {
   assert.deepEqual([...words], [3, 3]);
   for (const lease of leases) lease.release();
   assert.deepEqual([...words], [1, 3]);
+});
+
+test("after a million streams no chunk is lost and none is leased twice", () => {
+  const slab = new BodySlab(8 * MIB);
+  const random = prng(8);
+  /** Streams that are open: their chunk, and a view that somebody kept longer. */
+  const open: {
+    readonly lease: SlabLease;
+    readonly kept: BodyChunk | null;
+    readonly mark: number;
+  }[] = [];
+  const busy = new Set<number>();
+  for (let stream = 0; stream < 1_000_000; stream++) {
+    const lease = slab.lease();
+    if (lease.slot >= 0) {
+      assert.ok(!busy.has(lease.slot));
+      busy.add(lease.slot);
+    }
+    lease.bytes.writeUInt32LE(stream, 0);
+    const view = lease.view(0, 4);
+    if (random() < 0.3) view.retain();
+    else view.release();
+    open.push({ lease, kept: view.references > 0 ? view : null, mark: stream });
+    while (open.length > random() * 60) {
+      const [ended] = open.splice(Math.floor(random() * open.length), 1);
+      if (ended === undefined) break;
+      assert.equal(ended.lease.bytes.readUInt32LE(0), ended.mark);
+      if (ended.lease.slot >= 0) busy.delete(ended.lease.slot);
+      ended.lease.release();
+      while ((ended.kept?.references ?? 0) > 0) ended.kept?.release();
+    }
+  }
+  for (const { lease, kept } of open) {
+    lease.release();
+    while ((kept?.references ?? 0) > 0) kept?.release();
+  }
+  assert.equal(slab.leasedCount, 1, "the shared window alone");
+  const { leased } = BODY_SLAB_LAYOUT.fields;
+  const counts = slab.regions.map((region) => new Uint32Array(region, leased.offset, 1)[0] ?? -1);
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    1,
+  );
 });
