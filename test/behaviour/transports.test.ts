@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { get as httpsGet } from "node:https";
 import { after, before, describe, test } from "node:test";
 import { loadUws } from "../../src/silo/downstream/uws-library.ts";
-import { bootstrap, cluster, listener } from "../harness/config.ts";
+import { bootstrap, cluster, listener, tlsListener } from "../harness/config.ts";
 import { FakeUpstream, plainResponse } from "../harness/fake-upstream.ts";
 import { type ProxyProcess, startProxy } from "../harness/proxy.ts";
 import { exchange, RawClient } from "../harness/raw-client.ts";
-import { SERVER_IDENTITY } from "../harness/test-certificates.ts";
 
 const LARGE_BYTES = 8_000_000;
 const load = await loadUws();
@@ -191,18 +190,6 @@ for (const transport of ["codec", "uws"] as const) {
   });
 }
 
-function tlsListener(): string {
-  const type = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
-  const pem = (text: string): string => `{inline_string: ${JSON.stringify(text)}}`;
-  const pair = `{certificate_chain: ${pem(SERVER_IDENTITY.certificatePem)}, private_key: ${pem(SERVER_IDENTITY.privateKeyPem)}}`;
-  const context = `{"@type": ${type}.DownstreamTlsContext, common_tls_context: {tls_certificates: [${pair}]}}`;
-  const socket = `{name: envoy.transport_sockets.tls, typed_config: ${context}}`;
-  return listener({ routes: ROUTES }).replace(
-    "    - filters:",
-    `    - transport_socket: ${socket}\n      filters:`,
-  );
-}
-
 /** One GET by node:https. */
 function getOverTls(port: number, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -220,7 +207,7 @@ function getOverTls(port: number, path: string): Promise<string> {
 describe("transports under TLS", { skip: load.kind === "absent" ? load.reason : false }, () => {
   for (const choice of ["auto", "uws"] as const) {
     test(`--transport ${choice} serves TLS in two silos and says why`, async () => {
-      const yaml = bootstrap([tlsListener()], [cluster("upstream", 1)]);
+      const yaml = bootstrap([tlsListener({ routes: ROUTES })], [cluster("upstream", 1)]);
       const proxy = await startProxy({ yaml, concurrency: 2, args: ["--transport", choice] });
       const answers = Array.from({ length: 8 }, () => getOverTls(proxy.port("main"), "/direct"));
       for (const answer of await Promise.all(answers)) assert.equal(answer, "418 short");

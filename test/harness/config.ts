@@ -1,6 +1,8 @@
 /**
  * Short ways to write bootstrap configurations in tests.
  */
+import { SERVER_IDENTITY } from "./test-certificates.ts";
+
 export interface ListenerParts {
   readonly name?: string;
   /** YAML flow text of further HttpConnectionManager fields, e.g. `server_name: x, via: y`. */
@@ -31,6 +33,20 @@ ${parts.listener ? `    ${parts.listener}\n` : ""}    filter_chains:
       - name: envoy.filters.network.http_connection_manager
         typed_config: {"@type": ${TYPE}.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: ${parts.name ?? "main"}, ${parts.hcm ? `${parts.hcm}, ` : ""}route_config: {name: local, virtual_hosts: [${host}]}, http_filters: [${filters}]}
 `;
+}
+
+/** The same with a certificate of its own. */
+export function tlsListener(parts: ListenerParts = {}): string {
+  const type = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
+  const pem = (text: string): string => `{inline_string: ${JSON.stringify(text)}}`;
+  const { certificatePem, privateKeyPem } = SERVER_IDENTITY;
+  const pair = `{certificate_chain: ${pem(certificatePem)}, private_key: ${pem(privateKeyPem)}}`;
+  const context = `{"@type": ${type}.DownstreamTlsContext, common_tls_context: {tls_certificates: [${pair}]}}`;
+  const socket = `{name: envoy.transport_sockets.tls, typed_config: ${context}}`;
+  return listener(parts).replace(
+    "    - filters:",
+    `    - transport_socket: ${socket}\n      filters:`,
+  );
 }
 
 export function cluster(name: string, port: number, more = ""): string {

@@ -20,6 +20,8 @@ export interface ProxyOptions {
   readonly yaml: string;
   readonly concurrency?: number;
   readonly args?: readonly string[];
+  /** Beside this process's own. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 export interface HttpAnswer {
@@ -172,6 +174,7 @@ export async function startProxy(options: ProxyOptions): Promise<ProxyProcess> {
     [join(BUILD_ROOT, "test/harness/granary-cli.js"), ...args],
     {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...options.env },
     },
   );
   const proxy = new ProxyProcess(child, directory);
