@@ -101,7 +101,8 @@ class Silo implements SiloControl {
     const closed = (): void => send({ kind: "connectionClosed", listener: id });
     if (seat.transport === "uws") {
       this.#uws ??= await openUws();
-      const gate = { closed, socketEnds: (fd: number) => native?.socketEnds(fd) ?? "" };
+      const socketEnds = (fd: number): string => native?.socketEnds(fd) ?? "";
+      const gate = { closed, socketEnds, slab: this.#slab };
       const listener = new UwsListener(httpManager(managers[0]), this.#uws, gate);
       if (boot.dispatch !== "fd") await listener.listen(port);
       return listener;

@@ -215,8 +215,11 @@ const MALFORMED: readonly (readonly [string, string, number])[] = [
 ];
 
 for (const [name, rest, status] of MALFORMED) {
-  test(`${name} is a ${status} and the connection closes`, async () => {
-    const answer = await exchange(proxy.port("main"), `GET /u HTTP/1.1\r\nhost: a\r\n${rest}`);
+  test(`${name} is a ${status} and the connection closes`, { timeout: 10_000 }, async (context) => {
+    const client = await RawClient.open(proxy.port("main"));
+    context.after(() => client.close());
+    client.send(`GET /u HTTP/1.1\r\nhost: a\r\n${rest}`);
+    const answer = await client.untilClosed();
     assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `));
     assert.match(headOf(answer), /\r\nconnection: close/i);
   });

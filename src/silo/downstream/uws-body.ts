@@ -2,10 +2,32 @@
  * The bytes of one response body on their way into uWS. What uWS cannot send waits here, counted,
  * instead of in uWS without a limit. Owned by one UwsExchange. @hot per-chunk
  */
-import type { BodyChunk } from "../../shm/body-chunk.ts";
+import { BodyChunk } from "../../shm/body-chunk.ts";
+import type { BodySlab } from "../../shm/body-slab.ts";
 import type { UwsResponseHandle } from "./uws-library.ts";
 
 const NOTHING = (): void => undefined;
+/** Smaller parts of a request's body are not worth a chunk of the slab. */
+const HEAP_BYTES_MAX = 4_096;
+
+/** Bytes of uWS from `at` on, as many as a chunk holds, in memory of our own. */
+export function ownChunk(slab: BodySlab, bytes: ArrayBuffer, at: number): BodyChunk {
+  const rest = bytes.byteLength - at;
+  if (rest <= HEAP_BYTES_MAX) return BodyChunk.ofHeap(new Uint8Array(bytes.slice(at)));
+  const lease = slab.lease();
+  const size = Math.min(rest, lease.bytes.byteLength);
+  lease.bytes.set(new Uint8Array(bytes, at, size));
+  const chunk = lease.view(0, size);
+  lease.release();
+  return chunk;
+}
+
+/** Parts of a body as one. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array | string {
+  const first = parts[0];
+  if (first === undefined) return "";
+  return parts.length === 1 ? first : Buffer.concat(parts);
+}
 
 export class UwsBody {
   /** Bytes of the whole body where the head announces them, -1 for chunks. */

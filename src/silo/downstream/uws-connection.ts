@@ -5,6 +5,7 @@
  * See docs/adr/010-uws-connections.md. Thread: one silo. @hot per-request
  */
 import type { HttpStats, ListenerStats } from "../../metrics/catalogue.ts";
+import type { BodySlab } from "../../shm/body-slab.ts";
 import type { HttpManager } from "../http-manager.ts";
 import type { DownstreamInfo } from "../stream-info.ts";
 import { Timeout, type TimeoutOwner } from "../timer-wheel.ts";
@@ -28,6 +29,7 @@ export type ConnectionEnds = Omit<DownstreamInfo, "id">;
 /** The listener. */
 export interface ConnectionOwner {
   readonly manager: HttpManager;
+  readonly slab: BodySlab;
   /** Bytes behind a request head (or none) have come; the exchange may have to be opened. */
   dataArrived(connection: UwsConnection): void;
   /** Before the next head is parsed, `listen` must be called. */
@@ -99,6 +101,10 @@ export class UwsConnection implements TimeoutOwner, ExchangeOwner {
 
   get manager(): HttpManager {
     return this.#owner.manager;
+  }
+
+  get slab(): BodySlab {
+    return this.#owner.slab;
   }
 
   get busy(): boolean {

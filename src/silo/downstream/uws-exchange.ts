@@ -7,11 +7,12 @@ import { assert } from "../../base/assert.ts";
 import { Logger } from "../../base/log.ts";
 import { contentLengthOf } from "../../http/h1/serialise.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
-import { BodyChunk } from "../../shm/body-chunk.ts";
+import type { BodyChunk } from "../../shm/body-chunk.ts";
+import type { BodySlab } from "../../shm/body-slab.ts";
 import type { HttpManager } from "../http-manager.ts";
 import { Timeout, type TimeoutOwner } from "../timer-wheel.ts";
 import type { RequestDecoder, ResponseEncoder } from "./types.ts";
-import { UwsBody } from "./uws-body.ts";
+import { joined, ownChunk, UwsBody } from "./uws-body.ts";
 import { CLOSE_LINE, uwsHead, wireText } from "./uws-head.ts";
 import type { UwsResponseHandle } from "./uws-library.ts";
 
@@ -27,6 +28,7 @@ const ONE_PIECE_BYTES_MAX = 16_384;
 export interface ExchangeOwner {
   /** Makes the streams that begin now. */
   readonly manager: HttpManager;
+  readonly slab: BodySlab;
   /** Nobody knows the connection, so that only uWS can close it. */
   readonly isUnknown: boolean;
   /** A call follows that may complete the response. */
@@ -146,9 +148,9 @@ export class UwsExchange implements ResponseEncoder, TimeoutOwner {
       if (isLast) this.#endHold();
       return;
     }
-    if (bytes.byteLength > 0) {
-      // uWS takes the bytes back when this call returns.
-      const chunk = BodyChunk.ofHeap(new Uint8Array(bytes.slice(0)));
+    for (let at = 0; at < bytes.byteLength && this.#handle !== null; ) {
+      const chunk = ownChunk(this.#owner.slab, bytes, at);
+      at += chunk.byteLength;
       stream.onRequestData(chunk, false);
       chunk.release();
     }
@@ -388,10 +390,4 @@ export class UwsExchange implements ResponseEncoder, TimeoutOwner {
     this.#body.discard();
     if (this.#collected.length > 0) this.#collected = [];
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array | string {
-  const first = parts[0];
-  if (first === undefined) return "";
-  return parts.length === 1 ? first : Buffer.concat(parts);
 }

@@ -4,6 +4,7 @@
  * makes both listen for themselves, and then they end with their connections, which leaves doubt
  * which of the idle ones those were. Thread: one silo. @hot per-request
  */
+import type { BodySlab } from "../../shm/body-slab.ts";
 import type { HttpManager } from "../http-manager.ts";
 import { type ExchangeOwner, UwsExchange } from "./uws-exchange.ts";
 import type { UwsResponseHandle } from "./uws-library.ts";
@@ -14,6 +15,7 @@ const DOUBT_MS = 30_000;
 /** The listener. */
 export interface StrangersOwner {
   readonly manager: HttpManager;
+  readonly slab: BodySlab;
   /** One of the idle connections is gone, or will be, without a word. */
   doubtAll(): void;
   closeTold(): void;
@@ -32,6 +34,10 @@ export class UwsStrangers {
 
   get manager(): HttpManager {
     return this.#owner.manager;
+  }
+
+  get slab(): BodySlab {
+    return this.#owner.slab;
   }
 
   /** May a request come on a connection that does not show itself? */
@@ -104,6 +110,10 @@ class Stranger implements ExchangeOwner {
 
   get manager(): HttpManager {
     return this.#all.manager;
+  }
+
+  get slab(): BodySlab {
+    return this.#all.slab;
   }
 
   responseEnding(): void {

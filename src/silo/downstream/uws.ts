@@ -8,6 +8,7 @@ import { Logger } from "../../base/log.ts";
 import type { H1ErrorCode } from "../../http/h1/errors.ts";
 import { h1Error } from "../../http/h1/errors.ts";
 import type { TlsInfo } from "../../net/types.ts";
+import type { BodySlab } from "../../shm/body-slab.ts";
 import type { HttpManager } from "../http-manager.ts";
 import type { DownstreamInfo } from "../stream-info.ts";
 import type { DownstreamListener, RequestMeta } from "./types.ts";
@@ -34,6 +35,8 @@ const UNKNOWN_TLS: TlsInfo = {
 export interface UwsGate {
   /** As the addon's. */
   socketEnds(fd: number): string;
+  /** Where request bodies lie. */
+  readonly slab: BodySlab;
   /** Told when a connection is gone. */
   closed(): void;
 }
@@ -131,6 +134,10 @@ export class UwsListener implements DownstreamListener, ConnectionOwner, Strange
     return () => {
       this.#manager = manager ?? this.#manager;
     };
+  }
+
+  get slab(): BodySlab {
+    return this.#gate.slab;
   }
 
   /** Makes the streams that begin now. */

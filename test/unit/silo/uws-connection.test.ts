@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { HeaderMap } from "../../../src/http/header-map.ts";
+import { BodySlab } from "../../../src/shm/body-slab.ts";
 import { UwsConnection } from "../../../src/silo/downstream/uws-connection.ts";
 import type { HttpManager } from "../../../src/silo/http-manager.ts";
 import { TimerWheel } from "../../../src/silo/timer-wheel.ts";
@@ -38,6 +39,7 @@ function rig(limits: Limits = {}) {
   const socket = new FakeUwsHandle();
   const owner = {
     manager,
+    slab: new BodySlab(1),
     closedUntold: false,
     dataArrived: () => {},
     responseEnded: () => counts.deaf++,

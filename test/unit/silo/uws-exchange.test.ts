@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { HeaderMap } from "../../../src/http/header-map.ts";
 import { BodyChunk } from "../../../src/shm/body-chunk.ts";
+import { BodySlab } from "../../../src/shm/body-slab.ts";
 import type { RequestDecoder } from "../../../src/silo/downstream/types.ts";
 import { UwsExchange } from "../../../src/silo/downstream/uws-exchange.ts";
 import type { HttpManager } from "../../../src/silo/http-manager.ts";
@@ -37,9 +38,11 @@ function rig(body = false, isUnknown = false) {
     silo: { emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)), wheel: new TimerWheel(clock) },
   } as unknown as HttpManager;
   const handle = new FakeUwsHandle();
+  const slab = new BodySlab(1);
   const ends: string[] = [];
   const exchange = new UwsExchange({
     manager,
+    slab,
     isUnknown,
     responseEnding: () => {},
     responseEnded: () => ends.push("ended"),
@@ -54,7 +57,7 @@ function rig(body = false, isUnknown = false) {
     .onData((bytes, isLast) => exchange.data(bytes, isLast));
   const stream = new Recorder();
   exchange.open(stream, body);
-  return { handle, exchange, stream, ends, clock };
+  return { handle, exchange, stream, ends, clock, slab };
 }
 
 const headers = (...more: [string, string][]) => HeaderMap.of([[":status", "200"], ...more]);
@@ -66,6 +69,25 @@ describe("uws exchange", () => {
     handle.receive("ab", false);
     handle.receive("c", true);
     assert.deepEqual(stream.events, ["data ab", "data c", "data ."]);
+  });
+
+  test("takes long parts of a request's body into the slab, chunk by chunk, and gives them back", () => {
+    const { handle, exchange, slab } = rig(true);
+    const slots: number[] = [];
+    let text = "";
+    const taker = {
+      onRequestData: (part: BodyChunk) => {
+        slots.push(part.slot);
+        text += part.latin1();
+      },
+    };
+    exchange.open(taker as unknown as RequestDecoder, true);
+    const leased = slab.leasedCount;
+    const sent = "0123456789".repeat(15_000);
+    handle.receive(sent, true);
+    assert.equal(text, sent);
+    assert.equal(slots.filter((slot) => slot >= 0).length, 3);
+    assert.equal(slab.leasedCount, leased);
   });
 
   test("never touches uWS's object after an abort", () => {
