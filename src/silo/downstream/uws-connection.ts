@@ -258,14 +258,24 @@ export class UwsConnection implements TimeoutOwner, ExchangeOwner {
       this.#startDrain();
     }
     if (this.#closing) return;
-    if (!this.exchange.paused) this.#wake();
+    this.#wake();
     silo.wheel.set(this.#pulse, this.#pulseMs(quietMs));
   }
 
-  /** `resume` alone would stop reading: it takes back a `pause` that was not. */
+  /**
+   * Always both: either turns reading over, so that in the end nothing has changed but the timer. A
+   * connection that is held back needs it too: bytes that leave start uWS's timer.
+   */
   #wake(): void {
-    this.#socket?.pause();
-    this.#socket?.resume();
+    const socket = this.#socket;
+    if (socket === null) return;
+    if (this.exchange.paused) {
+      socket.resume();
+      socket.pause();
+    } else {
+      socket.pause();
+      socket.resume();
+    }
   }
 
   #pulseMs(quietMs: number): number {

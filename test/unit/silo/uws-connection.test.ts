@@ -104,14 +104,16 @@ describe("uws connection", () => {
     assert.deepEqual(answer(used).head, ["200 OK", "connection: close"]);
   });
 
-  test("does not wake a connection whose request is held back", () => {
+  test("leaves a connection held back whose request is, though its time starts anew", () => {
     const { clock, connection, socket } = rig();
     const handle = new FakeUwsHandle();
     connection.exchange.start(handle);
     connection.exchange.open(null as never, true);
     connection.exchange.pauseRequest();
-    clock.advance(20_000);
-    assert.deepEqual([socket.resumes, handle.paused], [0, true]);
+    // Another object of the same connection.
+    socket.paused = handle.paused;
+    clock.advance(20_100);
+    assert.deepEqual([socket.resumes, socket.paused], [4, true]);
   });
 
   test("closes behind the last request that the configuration allows", async () => {
