@@ -57,7 +57,8 @@ describe("the behaviour tests on uWS", { skip }, () => {
       const isKnown = ({ name }: TestResult) => known.some((each) => each.test.test(name));
       const surprises = results.filter((result) => !result.passed && !isKnown(result));
       assert.deepEqual(surprises, []);
-      for (const { test: name, why } of known) {
+      for (const { test: name, why, sometimes } of known) {
+        if (sometimes === true) continue;
         const own = results.filter((result) => name.test(result.name));
         const fails = own.some((result) => !result.passed);
         assert.ok(fails, `${name} is to fail still: ${why}`);
