@@ -59,6 +59,10 @@ export const LIMITS = {
   calloutsCount: 20_000,
   /** Body of the answer to a callout (Envoy: 32 MiB); a longer one ends the callout. */
   calloutBodyBytes: 33_554_432,
+  /** One message of a gRPC callout that comes in, after decompression. */
+  grpcMessageBytes: 33_554_432,
+  /** What a plugin may send on a gRPC stream whose upstream takes nothing; more ends the stream. */
+  grpcPendingBytes: 33_554_432,
   /** A callout without a timeout of its own, which Envoy would keep for ever. */
   calloutTimeoutMs: 3_600_000,
   /** Imports of one module; a filter has some fifty. */

@@ -256,9 +256,10 @@ export const WASM_CALLBACK_STATS = {
 export const CALLOUT_STATS = {
   active: gauge("Callouts under way"),
   http_total: counter("HTTP callouts started"),
+  grpc_total: counter("gRPC calls and streams started"),
   cancelled: counter("Callouts given up because their plugin ended"),
   refused: counter("Callouts refused because their plugin had as many as it may have"),
-  reply_too_large: counter("HTTP callouts ended because the answer's body was too large"),
+  reply_too_large: counter("Callouts ended because a body or message of the answer was too large"),
 } as const satisfies MetricRows;
 
 export type HttpStats = HandlesOf<typeof HTTP_STATS>;

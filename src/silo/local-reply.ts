@@ -5,6 +5,7 @@
 import { PROXY_ERRORS, type ProxyErrorCode } from "../base/errors.ts";
 import { HeaderMap } from "../http/header-map.ts";
 import { statusText } from "../http/status-text.ts";
+import { statusOfHttp } from "./callouts/grpc-status.ts";
 
 export interface LocalReplyParts {
   readonly status: number;
@@ -42,18 +43,6 @@ export function protocolErrorReply(status: number, details: string): LocalReplyP
   return { ...NOTHING_MORE, status, body, details, flag: "DPE" };
 }
 
-/** Envoy's mapping of HTTP status to gRPC status; anything else is Unknown (2). */
-export const GRPC_OF_HTTP: Readonly<Record<number, number>> = {
-  400: 13,
-  401: 16,
-  403: 7,
-  404: 12,
-  429: 14,
-  502: 14,
-  503: 14,
-  504: 14,
-};
-
 export interface LocalReplyMessage {
   readonly headers: HeaderMap;
   readonly body: Uint8Array;
@@ -89,7 +78,7 @@ function addGiven(headers: HeaderMap, given: LocalReplyParts["headers"]): void {
 function grpcReply(parts: LocalReplyParts, headers: HeaderMap): LocalReplyMessage {
   headers.append(":status", "200");
   headers.append("content-type", "application/grpc");
-  const status = parts.grpcStatus >= 0 ? parts.grpcStatus : (GRPC_OF_HTTP[parts.status] ?? 2);
+  const status = parts.grpcStatus >= 0 ? parts.grpcStatus : statusOfHttp(parts.status);
   headers.append("grpc-status", String(status));
   if (parts.body.byteLength > 0) headers.append("grpc-message", percentEncode(parts.body));
   for (const [name, value] of parts.headers) {

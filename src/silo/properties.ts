@@ -14,7 +14,7 @@ import type { CertificateInfo, TlsInfo } from "../net/types.ts";
 import type { StateDeclaration } from "../vm/declared-properties.ts";
 import type { PropertyHost, StreamPropertyHost } from "../vm/roles.ts";
 import { filterStateOf, guestStateOf, setFilterState } from "./filter-state.ts";
-import { GRPC_OF_HTTP } from "./local-reply.ts";
+import { statusOfHttp } from "./callouts/grpc-status.ts";
 import { pathOnly } from "./route-table.ts";
 import type { SiloServices } from "./services.ts";
 import { addressText, type StreamInfo } from "./stream-info.ts";
@@ -153,7 +153,7 @@ function grpcStatus(info: StreamInfo): Value {
     info.responseTrailers?.get("grpc-status") ?? info.responseHeaders?.get("grpc-status") ?? null;
   if (value !== null && /^\d+$/.test(value)) return BigInt(value);
   // As Envoy: what the HTTP status comes to in gRPC, whether or not it is gRPC.
-  return info.responseCode === 0 ? undefined : BigInt(GRPC_OF_HTTP[info.responseCode] ?? 2);
+  return info.responseCode === 0 ? undefined : BigInt(statusOfHttp(info.responseCode));
 }
 
 function flagBits(info: StreamInfo): bigint {

@@ -63,3 +63,17 @@ export function httpResult(reply: HttpCallReply | null): CalloutResult {
     bytes: reply?.body ?? null,
   });
 }
+
+/** One callback of a gRPC callout; `count` is its third parameter. */
+export function grpcResult(
+  count: number,
+  maps: { readonly initial: HeaderMap | null; readonly trailing: HeaderMap | null },
+  message: Uint8Array | null,
+): CalloutResult {
+  return new CalloutResult({
+    count,
+    maps: [maps.initial, maps.trailing, null, null],
+    bufferType: BUFFER_TYPE.grpcMessage,
+    bytes: message,
+  });
+}

@@ -1,61 +1,24 @@
 /**
- * The callouts of one VM that are under way: ids, who started them, and the one place where an
- * answer becomes a callback. Ids are cpp-host's: the low two bits tell the kind. Source: ABI 2.8,
- * 3.10, 3.11.
+ * The callouts of one VM that are under way: who started them, how many there may be, and the one
+ * place where what comes for them enters the guest.
  */
-import { STATUS } from "../abi/enums.ts";
 import { LIMITS } from "../base/limits.ts";
-import type { GuestEntry } from "./callbacks.ts";
 import { notifyCallout } from "./callbacks.ts";
-import { type CalloutResult, httpResult } from "./callout-result.ts";
-import type { HttpCallEvents, HttpCallReply, HttpCallRequest, StartedCallout } from "./roles.ts";
+import {
+  CALLOUT_KIND,
+  type Callout,
+  type CalloutEvent,
+  GrpcCall,
+  GrpcCallout,
+  GrpcStream,
+  HttpCallout,
+} from "./callout-kinds.ts";
+import type { GrpcRequest, HttpCallRequest } from "./roles.ts";
 import type { RootContext } from "./root-context.ts";
 import type { Vm } from "./vm.ts";
 
-/** Low bits of an id. */
-const CALLOUT_KIND = { http: 0 } as const;
 const ID_STEP = 4;
 const ID_MAX = 0xffff_fffc;
-
-/** Something that came for a callout, as its callback shows it. */
-export interface CalloutEvent {
-  readonly entry: GuestEntry;
-  readonly result: CalloutResult;
-  /** What proxy_get_status tells meanwhile, and of the code also afterwards. */
-  readonly statusCode: number;
-  readonly statusMessage: string;
-  /** The callout is over: its id is free again before the guest hears of it. */
-  readonly isLast: boolean;
-}
-
-/** One callout that is under way. */
-export abstract class Callout {
-  readonly id: number;
-  readonly root: RootContext;
-  started: StartedCallout | null = null;
-
-  constructor(id: number, root: RootContext) {
-    this.id = id;
-    this.root = root;
-  }
-}
-
-class HttpCallout extends Callout implements HttpCallEvents {
-  onHttpReply(reply: HttpCallReply): void {
-    this.#end(reply, this.root.statusCode, "");
-  }
-
-  onHttpFailure(): void {
-    this.#end(null, STATUS.brokenConnection, "reset");
-  }
-
-  #end(reply: HttpCallReply | null, statusCode: number, statusMessage: string): void {
-    const { callouts, entries } = this.root.vm;
-    const entry = entries.proxy_on_http_call_response;
-    const result = httpResult(reply);
-    callouts.deliver(this, { entry, result, statusCode, statusMessage, isLast: true });
-  }
-}
 
 export class CalloutTable {
   readonly #vm: Vm;
@@ -71,6 +34,12 @@ export class CalloutTable {
     return this.#callouts.size;
   }
 
+  /** The gRPC callout `id` of `root`, or null. */
+  grpc(root: RootContext | null, id: number): GrpcCallout | null {
+    const callout = this.#callouts.get(id);
+    return callout instanceof GrpcCallout && callout.root === root ? callout : null;
+  }
+
   /** Starts an HTTP call for `root`; its id, or 0 when it cannot be started. */
   startHttp(root: RootContext, request: HttpCallRequest): number {
     const id = this.#reserve(root, CALLOUT_KIND.http);
@@ -78,6 +47,25 @@ export class CalloutTable {
     const callout = new HttpCallout(id, root);
     this.#add(callout);
     callout.started = this.#vm.roles.callouts.httpCall(request, callout);
+    return this.#startedId(callout);
+  }
+
+  /** Starts a gRPC call that sends `message` and no other; its id, or 0. */
+  startGrpcCall(root: RootContext, request: GrpcRequest, message: Uint8Array): number {
+    const id = this.#reserve(root, CALLOUT_KIND.grpcCall);
+    if (id === 0) return 0;
+    const callout = new GrpcCall(id, root);
+    this.#startGrpc(callout, request);
+    callout.grpc?.send(message, true);
+    return this.#startedId(callout);
+  }
+
+  /** Opens a gRPC stream; its id, or 0. */
+  startGrpcStream(root: RootContext, request: GrpcRequest): number {
+    const id = this.#reserve(root, CALLOUT_KIND.grpcStream);
+    if (id === 0) return 0;
+    const callout = new GrpcStream(id, root);
+    this.#startGrpc(callout, request);
     return this.#startedId(callout);
   }
 
@@ -100,16 +88,22 @@ export class CalloutTable {
     root.clearStatusMessage();
   }
 
-  /** Cancels what `root` has under way; null = what all have. No callback follows. */
+  /** Gives one callout up: no callback follows. */
+  cancel(callout: Callout): void {
+    if (this.#remove(callout)) callout.started?.cancel();
+  }
+
+  /** Cancels what `root` has under way; null = what all have. */
   cancelAll(root: RootContext | null): void {
     for (const callout of [...this.#callouts.values()]) {
-      if (root === null || callout.root === root) this.#cancel(callout);
+      if (root === null || callout.root === root) this.cancel(callout);
     }
   }
 
-  #cancel(callout: Callout): void {
-    if (!this.#remove(callout)) return;
-    callout.started?.cancel();
+  #startGrpc(callout: GrpcCallout, request: GrpcRequest): void {
+    this.#add(callout);
+    callout.grpc = this.#vm.roles.callouts.grpcCall(request, callout);
+    callout.started = callout.grpc;
   }
 
   /** A free id for one more callout of `root`; 0 when it has as many as it may have. */

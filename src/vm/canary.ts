@@ -42,6 +42,11 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       hasCluster: (name) => config.clusters.some((cluster) => cluster.name === name),
       // Started, as far as the guest can tell; it is gone before any answer could come.
       httpCall: () => ({ cancel: () => undefined }),
+      grpcCall: () => ({
+        cancel: () => undefined,
+        send: () => true,
+        closeLocal: () => undefined,
+      }),
       refused: () => undefined,
     },
     timers: {

@@ -3,7 +3,7 @@
  * (ABI 2.1). A call that traps takes back what it asked for.
  */
 import { assertNever } from "../base/assert.ts";
-import type { Callout, CalloutEvent } from "./callouts.ts";
+import type { Callout, CalloutEvent } from "./callout-kinds.ts";
 import type { HttpStreamContext } from "./contexts.ts";
 import type { LocalReply } from "./roles.ts";
 import type { RootContext } from "./root-context.ts";

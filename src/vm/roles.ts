@@ -128,8 +128,39 @@ export interface StartedCallout {
   cancel(): void;
 }
 
+/** A gRPC call or stream that a plugin opens (ABI 3.11). */
+export interface GrpcRequest {
+  /** Name of the upstream. */
+  readonly cluster: string;
+  /** "" = the cluster's name. */
+  readonly authority: string;
+  readonly service: string;
+  readonly method: string;
+  readonly metadata: HeaderMap;
+  /** Milliseconds; 0 = none. */
+  readonly timeoutMs: number;
+}
+
+/** Never called from inside {@link CalloutHost.grpcCall} or a method of {@link StartedGrpc}. */
+export interface GrpcEvents {
+  onGrpcInitialMetadata(metadata: HeaderMap): void;
+  onGrpcMessage(message: Uint8Array): void;
+  onGrpcTrailingMetadata(metadata: HeaderMap): void;
+  /** Last. `status` 0..16. */
+  onGrpcClose(status: number, message: string): void;
+}
+
+export interface StartedGrpc extends StartedCallout {
+  /** Sends one message; false after the end of what this side sends. */
+  send(message: Uint8Array, endStream: boolean): boolean;
+  /** Ends what this side sends. */
+  closeLocal(): void;
+}
+
 /** Requests of plugins to upstreams. */
 export interface CalloutHost {
+  /** Null: it could not be started (no endpoint, circuit breaker). */
+  grpcCall(request: GrpcRequest, events: GrpcEvents): StartedGrpc | null;
   hasCluster(name: string): boolean;
   /** Null: it could not be started (no endpoint, circuit breaker). */
   httpCall(request: HttpCallRequest, events: HttpCallEvents): StartedCallout | null;

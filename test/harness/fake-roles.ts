@@ -7,13 +7,12 @@ import type { StateDeclaration } from "../../src/vm/declared-properties.ts";
 import type {
   BufferHost,
   DnsReply,
-  HttpCallEvents,
-  HttpCallRequest,
   LocalReply,
   SharedStateHost,
   StreamRoles,
   ThreadRoles,
 } from "../../src/vm/roles.ts";
+import { FakeCallouts } from "./fake-callouts.ts";
 import { ManualClock } from "./manual-clock.ts";
 
 export class FakeTimers {
@@ -47,52 +46,6 @@ export class FakeTimers {
   }
 }
 
-/** A callout that the VM started, for the test to answer. */
-export class FakeHttpCall {
-  readonly request: HttpCallRequest;
-  readonly events: HttpCallEvents;
-  cancelled = false;
-
-  constructor(request: HttpCallRequest, events: HttpCallEvents) {
-    this.request = request;
-    this.events = events;
-  }
-
-  /** Answers with a status, a body and perhaps trailers. */
-  reply(status: string, body = "", trailers: HeaderMap | null = null): void {
-    const headers = HeaderMap.of([
-      [":status", status],
-      ["x-answer", "yes"],
-    ]);
-    this.events.onHttpReply({ headers, body: Buffer.from(body, "latin1"), trailers });
-  }
-
-  cancel = (): void => {
-    this.cancelled = true;
-  };
-}
-
-/** Upstreams: `known` exists, `down` exists and refuses. */
-export class FakeCallouts {
-  readonly calls: FakeHttpCall[] = [];
-  refusedCount = 0;
-  /** Runs in the middle of a start, to see what an answer that comes at once does. */
-  onStart: (call: FakeHttpCall) => void = () => undefined;
-
-  hasCluster = (name: string): boolean => name === "known" || name === "down";
-
-  httpCall = (request: HttpCallRequest, events: HttpCallEvents): FakeHttpCall | null => {
-    if (request.cluster === "down") return null;
-    const call = new FakeHttpCall(request, events);
-    this.calls.push(call);
-    this.onStart(call);
-    return call;
-  };
-
-  refused = (): void => {
-    this.refusedCount++;
-  };
-}
 /** Small: many tests have a thread each. */
 const SHARED_BYTES = 4_194_304;
 

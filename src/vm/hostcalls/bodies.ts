@@ -15,6 +15,7 @@ import { contextHostcalls } from "./context.ts";
 import { dnsHostcalls } from "./dns.ts";
 import type { HostcallEnv } from "./env.ts";
 import { foreignHostcalls } from "./foreign.ts";
+import { grpcHostcalls } from "./grpc.ts";
 import { headerHostcalls } from "./headers.ts";
 import { localReplyHostcalls } from "./local-reply.ts";
 import { logHostcalls } from "./log.ts";
@@ -41,6 +42,7 @@ const BODIES = {
   foreign: foreignHostcalls,
   dns: dnsHostcalls,
   callout: calloutHostcalls,
+  grpc: grpcHostcalls,
   sharedData: sharedDataHostcalls,
   sharedQueue: sharedQueueHostcalls,
 } as const satisfies Bodies;

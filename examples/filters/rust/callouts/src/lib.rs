@@ -7,9 +7,14 @@
 //! * `x-call-then`: `report` (default) answers with what came back, `continue` goes on with the
 //!   header `x-answers`, `forget` does not wait at all
 //!
+//! gRPC: see `grpc.rs`.
+//!
 //! The plugin configuration, when there is one, is a call that the root makes when it is configured;
 //! it logs the answer.
 
+mod grpc;
+
+use grpc::Asker;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel, Status};
@@ -63,6 +68,7 @@ struct Stream {
     then: String,
     outstanding: usize,
     answers: Vec<String>,
+    asker: Option<Asker>,
 }
 
 fn log(line: &str) {
@@ -155,6 +161,26 @@ impl Context for Stream {
             self.finish();
         }
     }
+
+    fn on_grpc_call_response(&mut self, id: u32, status: u32, size: usize) {
+        self.asker.as_mut().unwrap().on_grpc_call_response(id, status, size);
+    }
+
+    fn on_grpc_stream_initial_metadata(&mut self, id: u32, count: u32) {
+        self.asker.as_mut().unwrap().on_grpc_stream_initial_metadata(id, count);
+    }
+
+    fn on_grpc_stream_message(&mut self, id: u32, size: usize) {
+        self.asker.as_mut().unwrap().on_grpc_stream_message(id, size);
+    }
+
+    fn on_grpc_stream_trailing_metadata(&mut self, id: u32, count: u32) {
+        self.asker.as_mut().unwrap().on_grpc_stream_trailing_metadata(id, count);
+    }
+
+    fn on_grpc_stream_close(&mut self, id: u32, status: u32) {
+        self.asker.as_mut().unwrap().on_grpc_stream_close(id, status);
+    }
 }
 
 impl HttpContext for Stream {
@@ -165,6 +191,12 @@ impl HttpContext for Stream {
         self.extras.dropped = self.get_http_request_header("x-call-drop");
         self.phase = self.get_http_request_header("x-call-phase").unwrap_or("request".into());
         self.then = self.get_http_request_header("x-call-then").unwrap_or("report".into());
+        let call = self.get_http_request_header("x-grpc");
+        let stream = self.get_http_request_header("x-grpc-stream");
+        if call.is_some() || stream.is_some() {
+            let cancels = self.get_http_request_header("x-grpc-cancel").is_some();
+            return self.asker.insert(Asker::new(cancels)).start(call, stream);
+        }
         if self.phase == "request" { self.ask() } else { Action::Continue }
     }
 

@@ -1,0 +1,85 @@
+/**
+ * An independent gRPC server (grpc-js) with raw bytes as messages: `/t.Echo/<Method>`. The door to
+ * that package.
+ */
+import {
+  type handleBidiStreamingCall,
+  type handleClientStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+
+const raw = (bytes: Buffer): Buffer => bytes;
+
+function method(name: string, requestStream: boolean, responseStream: boolean) {
+  const codec = { requestSerialize: raw, requestDeserialize: raw };
+  const answer = { responseSerialize: raw, responseDeserialize: raw };
+  return { path: `/t.Echo/${name}`, requestStream, responseStream, ...codec, ...answer };
+}
+
+const ECHO = {
+  Unary: method("Unary", false, false),
+  Fail: method("Fail", false, false),
+  Slow: method("Slow", false, false),
+  Server: method("Server", false, true),
+  Client: method("Client", true, false),
+  Bidi: method("Bidi", true, true),
+} satisfies ServiceDefinition;
+
+export class GrpcUpstream {
+  /** Metadata of each unary request. */
+  readonly metadata: Metadata[] = [];
+  readonly #server = new Server();
+  port = 0;
+
+  static async listen(): Promise<GrpcUpstream> {
+    const upstream = new GrpcUpstream();
+    upstream.#server.addService(ECHO, upstream.#handlers());
+    upstream.port = await new Promise<number>((resolve, reject) => {
+      const insecure = ServerCredentials.createInsecure();
+      upstream.#server.bindAsync("127.0.0.1:0", insecure, (error, port) => {
+        if (error === null) resolve(port);
+        else reject(error);
+      });
+    });
+    return upstream;
+  }
+
+  close(): void {
+    this.#server.forceShutdown();
+  }
+
+  #handlers(): UntypedServiceImplementation {
+    const unary: handleUnaryCall<Buffer, Buffer> = (call, done) => {
+      this.metadata.push(call.metadata);
+      const initial = new Metadata();
+      initial.set("x-init-bin", Buffer.of(0, 1, 2));
+      call.sendMetadata(initial);
+      const tail = new Metadata();
+      tail.set("x-tail", "t");
+      done(null, Buffer.from(`echo:${call.request}`), tail);
+    };
+    const fail: handleUnaryCall<Buffer, Buffer> = (_, done) =>
+      done({ code: 7, details: "not you: 100 % sure" });
+    const server: handleServerStreamingCall<Buffer, Buffer> = (call) => {
+      for (const text of ["a", "b", "c"]) call.write(Buffer.from(text));
+      call.end();
+    };
+    const client: handleClientStreamingCall<Buffer, Buffer> = (call, done) => {
+      const parts: string[] = [];
+      call.on("data", (bytes: Buffer) => parts.push(bytes.toString()));
+      call.on("end", () => done(null, Buffer.from(parts.join("+"))));
+    };
+    const bidi: handleBidiStreamingCall<Buffer, Buffer> = (call) => {
+      call.on("data", (bytes: Buffer) => call.write(Buffer.from(`re:${bytes}`)));
+      call.on("end", () => call.end());
+    };
+    const slow: handleUnaryCall<Buffer, Buffer> = () => undefined;
+    return { Unary: unary, Fail: fail, Slow: slow, Server: server, Client: client, Bidi: bidi };
+  }
+}
