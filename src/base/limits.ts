@@ -91,6 +91,15 @@ export const LIMITS = {
   sharedListBytes: 8_388_608,
   /** What Node may hold for one HTTP/2 connection to an upstream: as many streams as it serves. */
   http2UpstreamSessionMib: 512,
+  /** What Node may hold for one HTTP/2 client: more, and it opens no streams (ENHANCE_YOUR_CALM). */
+  http2DownstreamSessionMib: 64,
+  /** Streams that an HTTP/2 client may reset unanswered, as long as they are half of all (Envoy). */
+  http2ResetsCount: 500,
+  /** SETTINGS and PING frames of one HTTP/2 client, and how many more for each of its streams. */
+  http2ControlsCount: 1_000,
+  http2ControlsPerStream: 10,
+  /** An HTTP/2 client that does nothing for so long is asked by PING, and has as long to answer. */
+  http2ProbeMs: 10_000,
   /** Headers of one HTTP/2 message that we send. */
   http2SentHeadersBytes: 1_048_576,
   /** Default HTTP/2 window of a stream: the default high watermark. */

@@ -8,10 +8,12 @@ import type {
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import {
   HttpConnectionManager_ForwardClientCertDetails as CertDetails,
+  HttpConnectionManager_CodecType as CodecType,
   HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { compileAccessLogs } from "./compile-access-log.ts";
+import { compileHttp2 } from "./compile-http2.ts";
 import { compileLocalReply } from "./compile-local-reply.ts";
 import type { FilterBase } from "./compile-overrides.ts";
 import { compileRoutes } from "./compile-routes.ts";
@@ -30,6 +32,11 @@ const DEFAULT_MS = {
   delayedClose: 1_000,
 } as const;
 const SERVER_NAME = "granary";
+const CODECS: Readonly<Record<number, HttpConnectionManagerConfig["codec"]>> = {
+  [CodecType.AUTO]: "auto",
+  [CodecType.HTTP1]: "http1",
+  [CodecType.HTTP2]: "http2",
+};
 const SERVER_HEADER: Readonly<Record<number, HttpConnectionManagerConfig["serverHeader"]>> = {
   [ServerHeader.OVERWRITE]: "overwrite",
   [ServerHeader.APPEND_IF_ABSENT]: "appendIfAbsent",
@@ -74,6 +81,8 @@ export function compileHcm(
   if (routeSpecifier.case !== "routeConfig") return null;
   const routes = compileRoutes(routeSpecifier.value, bases, place.child("route_config"));
   return {
+    codec: CODECS[message.codecType] ?? "auto",
+    http2: compileHttp2(message.http2ProtocolOptions),
     statPrefix: message.statPrefix,
     serverName: message.serverName === "" ? SERVER_NAME : wireText(message.serverName),
     serverHeader: SERVER_HEADER[message.serverHeaderTransformation] ?? "overwrite",

@@ -158,7 +158,7 @@ function compileCommon(
   const validation = type?.case === "validationContext" ? type.value : undefined;
   const checked = compileValidation(validation, place.child("validation_context"));
   const parameters = compileParameters(message?.tlsParams, side, place.child("tls_params"));
-  const alpn = compileAlpn(message?.alpnProtocols ?? [], place.child("alpn_protocols"));
+  const alpn = compileAlpn(message?.alpnProtocols ?? []);
   return { certificates, ...checked, ...parameters, alpn };
 }
 
@@ -245,9 +245,8 @@ function compileParameters(
   return { minVersion, maxVersion, ciphers };
 }
 
-function compileAlpn(protocols: readonly string[], place: Place): string[] {
+function compileAlpn(protocols: readonly string[]): string[] {
   // The documentation of Envoy shows one string "h2,http/1.1" as well as a list.
   const all = protocols.flatMap((text) => text.split(",")).map((text) => text.trim());
-  if (all.includes("h2")) place.warn("h2 is left out: Granary speaks HTTP/1.1 here");
-  return all.filter((protocol) => protocol !== "h2" && protocol !== "");
+  return all.filter((protocol) => protocol !== "");
 }

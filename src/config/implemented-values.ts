@@ -14,7 +14,7 @@ const UP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /** Values that are implemented, for enum fields where not all are. */
 export const IMPLEMENTED_VALUES: ReadonlyMap<string, readonly string[]> = new Map([
-  [`${NET}HttpConnectionManager.codec_type`, ["AUTO", "HTTP1"]],
+  [`${NET}HttpConnectionManager.codec_type`, ["AUTO", "HTTP1", "HTTP2"]],
   [`${C}SocketAddress.protocol`, ["TCP"]],
   [`${C}HttpProtocolOptions.headers_with_underscores_action`, ["ALLOW"]],
   [`${CL}Cluster.type`, ["STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS"]],

@@ -173,6 +173,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "local_reply_config",
     "common_http_protocol_options",
     "http_protocol_options",
+    "http2_protocol_options",
     "server_name",
     "server_header_transformation",
     "max_request_headers_kb",

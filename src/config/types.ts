@@ -222,6 +222,9 @@ export interface CertificatePair {
 }
 
 export interface HttpConnectionManagerConfig {
+  /** `auto`: what ALPN or the first bytes say. */
+  readonly codec: "auto" | "http1" | "http2";
+  readonly http2: Http2Config;
   readonly statPrefix: string;
   readonly serverName: string;
   /** Envoy's server_header_transformation. */

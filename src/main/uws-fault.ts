@@ -15,6 +15,7 @@ export function uwsFault(listener: ListenerConfig): string | null {
   if ((chain?.http.requestHeadersTimeoutMs ?? 0) > 0) {
     return "uWS cannot keep request_headers_timeout";
   }
+  if (chain?.http.codec === "http2") return "uWS does not speak HTTP/2";
   const tls = chain?.tls ?? null;
   if (tls === null) return null;
   if (tls.certificates.length !== 1) return "uWS serves one certificate per listener only";

@@ -20,6 +20,23 @@ export type AcceptedSource =
       readonly early?: Buffer;
     };
 
+/** What an accepted connection tells, beside what every connection does. */
+export interface AcceptEvents extends ConnectionEvents {
+  /**
+   * The TLS handshake is over; `alpn` is the protocol that was agreed on, "" = none.
+   * @returns "released" when the connection was released meanwhile and nothing is to be read
+   */
+  onSecure?(alpn: string): "read" | "released";
+}
+
+/** An accepted connection, until its protocol is known. */
+export interface AcceptedConnection extends Connection {
+  /** Events go to `events` from now on. */
+  retarget(events: ConnectionEvents): void;
+  /** Gives the socket away; no event comes any more. */
+  release(): Socket;
+}
+
 const NOTHING = Buffer.alloc(0);
 
 /**
@@ -31,10 +48,10 @@ const NOTHING = Buffer.alloc(0);
  */
 export function acceptConnection(
   source: AcceptedSource,
-  events: ConnectionEvents,
+  events: AcceptEvents,
   slab: BodySlab,
   tls: TlsServerContext | null,
-): Connection {
+): AcceptedConnection {
   if (tls !== null) return acceptTls(source, events, tls);
   if ("fd" in source) return acceptPlain({ fd: source.fd }, events, slab);
   const early = source.early ?? NOTHING;
@@ -54,7 +71,7 @@ function acceptPlain(
   from: { fd: number } | { handle: object; server: object | null },
   events: ConnectionEvents,
   slab: BodySlab,
-): Connection {
+): AcceptedConnection {
   const window = new ReadWindow(slab, "idle");
   const connection = new SocketConnection(events, window);
   const options = {
@@ -114,9 +131,9 @@ function detach(socket: Socket): { handle: object; server: object | null } | nul
 
 function acceptTls(
   source: AcceptedSource,
-  events: ConnectionEvents,
+  events: AcceptEvents,
   tls: TlsServerContext,
-): Connection {
+): AcceptedConnection {
   const connection = new SocketConnection(events, null);
   const raw =
     "fd" in source
@@ -146,6 +163,11 @@ function acceptTls(
       socket.destroy(fault);
       return;
     }
+    // Node's own TLS server says so here; an HTTP/2 session waits for it.
+    (socket as unknown as { secureConnecting: boolean }).secureConnecting = false;
+    const { alpnProtocol } = socket;
+    const alpn = typeof alpnProtocol === "string" ? alpnProtocol : "";
+    if (events.onSecure?.(alpn) === "released") return;
     socket.on("data", (bytes: Buffer) => connection.receive(bytes, bytes.byteLength));
   });
   return connection;

@@ -72,6 +72,8 @@ function connectSecurely(
   sinks: { readonly events: ConnectEvents; readonly window: ReadWindow },
 ): void {
   const { context } = tls;
+  // Who speaks HTTP/1.1 must not agree on another protocol.
+  const alpn = context.alpn.filter((protocol) => protocol !== "h2");
   const options: ConnectionOptions & SocketOptions = {
     host: target.host,
     port: target.port,
@@ -83,7 +85,7 @@ function connectSecurely(
     allowHalfOpen: true,
     highWaterMark: SOCKET_BUFFER_BYTES,
     onread: onread(connection, sinks.window),
-    ...(context.alpn.length === 0 ? {} : { ALPNProtocols: [...context.alpn] }),
+    ...(alpn.length === 0 ? {} : { ALPNProtocols: alpn }),
   };
   const socket = connectTls(options);
   socket.setNoDelay(true);

@@ -36,7 +36,7 @@ export class SocketConnection implements Connection, WriteOwner {
   localPort = 0;
   bytesReceived = 0;
   bytesSent = 0;
-  readonly #events: ConnectionEvents;
+  #events: ConnectionEvents;
   /** null: the socket gives heap memory by `data` events. */
   readonly #window: ReadWindow | null;
   #socket: Socket | null = null;
@@ -73,6 +73,22 @@ export class SocketConnection implements Connection, WriteOwner {
     });
     socket.on("close", () => this.#onClose());
     this.noteAddresses(socket);
+  }
+
+  /** Events go to `events` from now on. */
+  retarget(events: ConnectionEvents): void {
+    this.#events = events;
+  }
+
+  /** Gives the socket away: this object does nothing with it any more, and tells nothing. */
+  release(): Socket {
+    this.#discards = true;
+    this.#ended = true;
+    this.#closed = true;
+    this.#linger?.cancel();
+    this.#window?.close();
+    this.#releaseKept();
+    return present(this.#socket, "socket");
   }
 
   /** Reads the addresses, which the socket forgets when it closes. */

@@ -24,8 +24,14 @@ interface NamedContext {
   readonly context: SecureContext;
 }
 
-/** Throws on certificates or keys that OpenSSL refuses. */
-export function createTlsServerContext(config: DownstreamTlsConfig): TlsServerContext {
+/**
+ * Throws on certificates or keys that OpenSSL refuses.
+ * @param h2 whether HTTP/2 may be agreed on, where the configuration offers it
+ */
+export function createTlsServerContext(
+  config: DownstreamTlsConfig,
+  h2: "h2" | "noH2" = "noH2",
+): TlsServerContext {
   const named = config.certificates.map((pair) => ({
     certificate: new X509Certificate(pair.certificatePem),
     context: contextOf(config, pair),
@@ -35,8 +41,8 @@ export function createTlsServerContext(config: DownstreamTlsConfig): TlsServerCo
   return {
     secureContext: first.context,
     sniCallback: (serverName, done) => done(null, contextFor(named, serverName) ?? first.context),
-    // The codec speaks HTTP/1 only, and a client that sees "h2" accepted would not.
-    alpn: config.alpn.filter((protocol) => protocol !== "h2"),
+    // A client that sees "h2" accepted speaks it.
+    alpn: config.alpn.filter((protocol) => h2 === "h2" || protocol !== "h2"),
     clientCertificate: clientCertificateOf(config),
   };
 }

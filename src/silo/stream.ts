@@ -69,14 +69,15 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     this.info = new StreamInfo(manager.listener, connection, manager.nextStreamId());
     this.info.startMs = meta.startMs;
     this.info.startWallMs = manager.silo.clock.wallMs();
-    if (meta.version === 10) this.info.protocol = "HTTP/1.0";
+    if (meta.version !== 11) this.info.protocol = meta.version === 20 ? "HTTP/2" : "HTTP/1.0";
     const limit = manager.listener.perConnectionBufferBytes;
     this.request = new ChainDirection(REQUEST, this, limit);
     this.response = new ChainDirection(RESPONSE, this, limit);
     this.#router = new Router(this);
     this.#idleMs = manager.hcm.streamIdleTimeoutMs;
     manager.stats.downstream_rq_total.inc();
-    manager.stats.downstream_rq_http1_total.inc();
+    if (meta.version === 20) manager.stats.downstream_rq_http2_total.inc();
+    else manager.stats.downstream_rq_http1_total.inc();
     manager.stats.downstream_rq_active.inc();
   }
 

@@ -21,6 +21,10 @@ export class ConnectionRecorder implements ConnectEvents {
     this.#note("connect");
   }
 
+  onSecure(): "read" {
+    return "read";
+  }
+
   onBytes(buffer: Uint8Array, length: number): void {
     this.text += Buffer.from(buffer.subarray(0, length)).toString("latin1");
     this.buffers.add(buffer.buffer);

@@ -3,6 +3,8 @@
  * that package.
  */
 import {
+  Client,
+  credentials,
   type handleBidiStreamingCall,
   type handleClientStreamingCall,
   type handleServerStreamingCall,
@@ -22,7 +24,7 @@ function method(name: string, requestStream: boolean, responseStream: boolean) {
   return { path: `/t.Echo/${name}`, requestStream, responseStream, ...codec, ...answer };
 }
 
-const ECHO = {
+export const ECHO = {
   Unary: method("Unary", false, false),
   Fail: method("Fail", false, false),
   Slow: method("Slow", false, false),
@@ -81,5 +83,52 @@ export class GrpcUpstream {
     };
     const slow: handleUnaryCall<Buffer, Buffer> = () => undefined;
     return { Unary: unary, Fail: fail, Slow: slow, Server: server, Client: client, Bidi: bidi };
+  }
+}
+
+/** A client of grpc-js, with raw bytes as messages. */
+export class GrpcClient extends Client {
+  constructor(port: number) {
+    super(`127.0.0.1:${port}`, credentials.createInsecure());
+  }
+
+  /** One message each way; rejects with the status. */
+  unary(method: "Unary" | "Fail", message: string): Promise<{ text: string; tail: string }> {
+    const { path, requestSerialize, responseDeserialize } = ECHO[method];
+    return new Promise((resolve, reject) => {
+      let text = "";
+      const call = this.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        Buffer.from(message),
+        (error, value) => {
+          if (error !== null) reject(error);
+          else text = String(value);
+        },
+      );
+      call.on("status", ({ metadata }) => resolve({ text, tail: String(metadata.get("x-tail")) }));
+    });
+  }
+
+  /** Sends the messages one after the other, each when the answer to the one before is there. */
+  bidi(messages: readonly string[]): Promise<readonly string[]> {
+    const { path, requestSerialize, responseDeserialize } = ECHO.Bidi;
+    const call = this.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+    const answers: string[] = [];
+    return new Promise((resolve, reject) => {
+      const next = (): void => {
+        const message = messages[answers.length];
+        if (message === undefined) call.end();
+        else call.write(Buffer.from(message));
+      };
+      call.on("data", (bytes: Buffer) => {
+        answers.push(bytes.toString());
+        next();
+      });
+      call.on("error", reject);
+      call.on("end", () => resolve(answers));
+      next();
+    });
   }
 }

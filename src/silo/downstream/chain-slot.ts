@@ -2,13 +2,18 @@
  * One filter chain of a listener on this silo: its present manager, its TLS and its connections.
  */
 import { assert } from "../../base/assert.ts";
-import { createTlsServerContext, type TlsServerContext } from "../../net/accept.ts";
+import {
+  type AcceptEvents,
+  type AcceptedConnection,
+  createTlsServerContext,
+  type TlsServerContext,
+} from "../../net/accept.ts";
 import type { ProxiedAddresses } from "../../net/proxy-protocol.ts";
-import type { Connection, ConnectionEvents } from "../../net/types.ts";
 import { HttpManager } from "../http-manager.ts";
 import { TcpConnection } from "../tcp/tcp-connection.ts";
 import { TcpManager } from "../tcp/tcp-manager.ts";
-import { CodecConnection } from "./codec.ts";
+import type { ClientConnection } from "./client-connection.ts";
+import { ProtocolChoice } from "./protocol-choice.ts";
 
 /** What serves the connections of a filter chain. */
 export type ChainManager = HttpManager | TcpManager;
@@ -19,12 +24,10 @@ export function httpManager(manager: ChainManager | undefined): HttpManager {
   return manager;
 }
 
-/** A client's connection, whatever is spoken on it. */
-export interface SlotConnection extends ConnectionEvents {
+/** A connection that was accepted just now. */
+export interface SlotConnection extends ClientConnection, AcceptEvents {
   /** The connection whose events this object gets. Called once, before any event. */
-  attach(connection: Connection, proxied: ProxiedAddresses | null): void;
-  drain(): void;
-  destroy(): void;
+  attach(connection: AcceptedConnection, proxied: ProxiedAddresses | null): void;
 }
 
 export abstract class ChainSlot<M extends ChainManager = ChainManager> {
@@ -32,13 +35,13 @@ export abstract class ChainSlot<M extends ChainManager = ChainManager> {
   manager: M;
   readonly tls: TlsServerContext | null;
   readonly #closed: () => void;
-  readonly #connections = new Set<SlotConnection>();
+  readonly #connections = new Set<ClientConnection>();
 
   /** Throws on certificates that OpenSSL refuses. @param closed told of each connection's end */
-  constructor(manager: M, closed: () => void) {
+  constructor(manager: M, closed: () => void, h2: "h2" | "noH2") {
     const { tls } = manager.chain;
     this.manager = manager;
-    this.tls = tls === null ? null : createTlsServerContext(tls);
+    this.tls = tls === null ? null : createTlsServerContext(tls, h2);
     this.#closed = closed;
   }
 
@@ -52,11 +55,17 @@ export abstract class ChainSlot<M extends ChainManager = ChainManager> {
     return this.#connections.size;
   }
 
-  add(connection: SlotConnection): void {
+  add(connection: ClientConnection): void {
     this.#connections.add(connection);
   }
 
-  connectionClosed(connection: SlotConnection): void {
+  /** `next` is what `connection` has become. */
+  swap(connection: ClientConnection, next: ClientConnection): void {
+    this.#connections.delete(connection);
+    this.#connections.add(next);
+  }
+
+  connectionClosed(connection: ClientConnection): void {
     if (this.#connections.delete(connection)) this.#closed();
   }
 
@@ -70,8 +79,12 @@ export abstract class ChainSlot<M extends ChainManager = ChainManager> {
 }
 
 class HttpSlot extends ChainSlot<HttpManager> {
+  constructor(manager: HttpManager, closed: () => void) {
+    super(manager, closed, manager.hcm.codec === "http1" ? "noH2" : "h2");
+  }
+
   open(): SlotConnection {
-    return new CodecConnection(this);
+    return new ProtocolChoice(this);
   }
 
   goOnWith(manager: ChainManager): this {
@@ -81,6 +94,10 @@ class HttpSlot extends ChainSlot<HttpManager> {
 }
 
 class TcpSlot extends ChainSlot<TcpManager> {
+  constructor(manager: TcpManager, closed: () => void) {
+    super(manager, closed, "noH2");
+  }
+
   open(): SlotConnection {
     return new TcpConnection(this);
   }

@@ -13,6 +13,11 @@ import { BodyChunk } from "../../shm/body-chunk.ts";
 import type { HttpManager } from "../http-manager.ts";
 import type { DownstreamInfo } from "../stream-info.ts";
 import { Timeout, type TimeoutOwner } from "../timer-wheel.ts";
+import {
+  type ClientConnection,
+  type ConnectionOwner,
+  downstreamInfoOf,
+} from "./client-connection.ts";
 import { CodecResponse } from "./codec-response.ts";
 import type { RequestDecoder, RequestMeta } from "./types.ts";
 
@@ -23,14 +28,9 @@ const DRAIN = 3;
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const EMPTY = new Uint8Array(0);
 
-/** What owns the connection once it is there. */
-export interface ConnectionOwner {
-  /** Makes the streams that begin now. */
-  readonly manager: HttpManager;
-  connectionClosed(connection: CodecConnection): void;
-}
-
-export class CodecConnection implements ConnectionEvents, MessageEvents<RequestHead>, TimeoutOwner {
+export class CodecConnection
+  implements ClientConnection, ConnectionEvents, MessageEvents<RequestHead>, TimeoutOwner
+{
   readonly #owner: ConnectionOwner;
   readonly #parser: RequestParser;
   /** Where this connection is counted, to its end; the manager may be replaced meanwhile. */
@@ -55,6 +55,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   #responseOpen = false;
   #sawTrailers = false;
   #closing = false;
+  #isHttp1 = false;
   #lastRequest = false;
   #requestCount = 0;
   #startMs = 0;
@@ -89,14 +90,43 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
     this.#startMs = manager.silo.clock.monotonicMs();
     stats.downstream_cx_total.inc();
     stats.downstream_cx_active.inc();
-    stats.downstream_cx_http1_total.inc();
-    stats.downstream_cx_http1_active.inc();
     this.#listenerStats.downstream_cx_total.inc();
     this.#listenerStats.downstream_cx_active.inc();
     this.#armIdle();
     const { maxConnectionDurationMs } = manager.hcm;
     if (maxConnectionDurationMs > 0)
       manager.silo.wheel.set(this.#lifetime, maxConnectionDurationMs);
+  }
+
+  /** The client turned out to speak HTTP/1. */
+  speakHttp1(): void {
+    this.#isHttp1 = true;
+    this.#stats.downstream_cx_http1_total.inc();
+    this.#stats.downstream_cx_http1_active.inc();
+  }
+
+  /** The client turned out to speak HTTP/2: another object serves and counts it from now on. */
+  handOver(): void {
+    const { wheel } = this.#owner.manager.silo;
+    this.#closing = true;
+    wheel.cancel(this.#idle);
+    wheel.cancel(this.#lifetime);
+  }
+
+  /** Monotonic milliseconds when it was accepted. */
+  get startMs(): number {
+    return this.#startMs;
+  }
+
+  /** What streams are told of the connection. */
+  get info(): DownstreamInfo {
+    const { silo } = this.#owner.manager;
+    this.#info ??= downstreamInfoOf(
+      silo.nextConnectionId(),
+      this.#connection as Connection,
+      this.#proxied,
+    );
+    return this.#info;
   }
 
   get busy(): boolean {
@@ -166,7 +196,7 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
       stream.onDownstreamReset("DC", "downstream_remote_disconnect");
     }
     stats.downstream_cx_active.dec();
-    stats.downstream_cx_http1_active.dec();
+    if (this.#isHttp1) stats.downstream_cx_http1_active.dec();
     stats.downstream_cx_rx_bytes_total.add(connection.bytesReceived);
     stats.downstream_cx_tx_bytes_total.add(connection.bytesSent);
     stats.downstream_cx_length_ms.record(silo.clock.monotonicMs() - this.#startMs);
@@ -250,22 +280,11 @@ export class CodecConnection implements ConnectionEvents, MessageEvents<RequestH
   #newStream(version: number, expectContinue: boolean, upgrade: string | null): RequestDecoder {
     const { clock } = this.#owner.manager.silo;
     const connection = this.#connection as Connection;
-    const shown = this.#proxied ?? connection;
-    this.#info ??= {
-      id: this.#owner.manager.silo.nextConnectionId(),
-      remoteIp: shown.remoteAddress,
-      remotePort: shown.remotePort,
-      localIp: shown.localAddress,
-      localPort: shown.localPort,
-      directIp: connection.remoteAddress,
-      directPort: connection.remotePort,
-      tls: connection.tls,
-    };
     this.#response ??= new CodecResponse(connection, this);
     this.#response.start(version);
     this.#responseOpen = true;
     const meta: RequestMeta = { version, expectContinue, upgrade, startMs: clock.monotonicMs() };
-    const stream = this.#owner.manager.newStream(this.#response, this.#info, meta);
+    const stream = this.#owner.manager.newStream(this.#response, this.info, meta);
     this.#stream = stream;
     return stream;
   }

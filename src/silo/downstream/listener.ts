@@ -7,9 +7,12 @@ import { isDeepStrictEqual } from "node:util";
 import { present } from "../../base/assert.ts";
 import { Logger } from "../../base/log.ts";
 import { proxyProtocolStats } from "../../metrics/catalogue.ts";
-import { type AcceptedSource, acceptConnection } from "../../net/accept.ts";
+import {
+  type AcceptedConnection,
+  type AcceptedSource,
+  acceptConnection,
+} from "../../net/accept.ts";
 import type { ProxiedAddresses } from "../../net/proxy-protocol.ts";
-import type { Connection } from "../../net/types.ts";
 import type { BodySlab } from "../../shm/body-slab.ts";
 import { ChainChoice } from "./chain-choice.ts";
 import { type ChainManager, type ChainSlot, createSlot } from "./chain-slot.ts";
@@ -74,7 +77,7 @@ export class SiloListener implements FrontOwner, DownstreamListener {
 
   #serve(source: AcceptedSource, slot: ChainSlot, proxied: ProxiedAddresses | null): void {
     const client = slot.open();
-    let connection: Connection;
+    let connection: AcceptedConnection;
     try {
       connection = acceptConnection(source, client, this.#slab, slot.tls);
     } catch (error) {

@@ -136,7 +136,12 @@ const ROWS: readonly Row[] = [
     "pass_through_tlvs",
     "not implemented",
   ],
-  ["HTTP/2 for clients", { hcm: "codec_type: HTTP2 # <<" }, "codec_type", "write AUTO or HTTP1"],
+  [
+    "HTTP/3 for clients",
+    { hcm: "codec_type: HTTP3 # <<" },
+    "codec_type",
+    "write AUTO or HTTP1 or HTTP2",
+  ],
   ["tracing", { hcm: "tracing: {} # <<" }, "tracing", "not implemented"],
   [
     "upgrades",

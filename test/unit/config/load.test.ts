@@ -16,6 +16,12 @@ describe("defaults", () => {
     assert.equal(httpFilters.length, 1);
     assert.equal(routes.virtualHosts.length, 1);
     assert.deepEqual(rest, {
+      codec: "auto",
+      http2: {
+        concurrentStreamsMax: 1_024,
+        initialStreamWindowBytes: 1_048_576,
+        initialConnectionWindowBytes: 16_777_216,
+      },
       statPrefix: "in",
       serverName: "granary",
       serverHeader: "overwrite",
