@@ -91,9 +91,9 @@ export const LIMITS = {
   sharedListBytes: 8_388_608,
   /** What Node may hold for one HTTP/2 connection to an upstream: as many streams as it serves. */
   http2UpstreamSessionMib: 512,
-  /** What Node may hold for one HTTP/2 client: more, and it opens no streams (ENHANCE_YOUR_CALM). */
+  /** What Node may hold for one HTTP/2 client; more, and it opens no streams. */
   http2DownstreamSessionMib: 64,
-  /** Streams that an HTTP/2 client may reset unanswered, as long as they are half of all (Envoy). */
+  /** Streams that an HTTP/2 client may reset unanswered; more, and they may be half of all. */
   http2ResetsCount: 500,
   /** SETTINGS and PING frames of one HTTP/2 client, and how many more for each of its streams. */
   http2ControlsCount: 1_000,

@@ -31,6 +31,8 @@ const EMPTY = new Uint8Array(0);
 export class CodecConnection
   implements ClientConnection, ConnectionEvents, MessageEvents<RequestHead>, TimeoutOwner
 {
+  /** Monotonic milliseconds when it was accepted. */
+  startMs = 0;
   readonly #owner: ConnectionOwner;
   readonly #parser: RequestParser;
   /** Where this connection is counted, to its end; the manager may be replaced meanwhile. */
@@ -58,7 +60,6 @@ export class CodecConnection
   #isHttp1 = false;
   #lastRequest = false;
   #requestCount = 0;
-  #startMs = 0;
   #pauses = 0;
   readonly #resumeEarly = (): void => this.#parseEarly();
 
@@ -87,7 +88,7 @@ export class CodecConnection
     const manager = this.#owner.manager;
     const stats = this.#stats;
     this.#connection = connection;
-    this.#startMs = manager.silo.clock.monotonicMs();
+    this.startMs = manager.silo.clock.monotonicMs();
     stats.downstream_cx_total.inc();
     stats.downstream_cx_active.inc();
     this.#listenerStats.downstream_cx_total.inc();
@@ -111,11 +112,6 @@ export class CodecConnection
     this.#closing = true;
     wheel.cancel(this.#idle);
     wheel.cancel(this.#lifetime);
-  }
-
-  /** Monotonic milliseconds when it was accepted. */
-  get startMs(): number {
-    return this.#startMs;
   }
 
   /** What streams are told of the connection. */
@@ -199,7 +195,7 @@ export class CodecConnection
     if (this.#isHttp1) stats.downstream_cx_http1_active.dec();
     stats.downstream_cx_rx_bytes_total.add(connection.bytesReceived);
     stats.downstream_cx_tx_bytes_total.add(connection.bytesSent);
-    stats.downstream_cx_length_ms.record(silo.clock.monotonicMs() - this.#startMs);
+    stats.downstream_cx_length_ms.record(silo.clock.monotonicMs() - this.startMs);
     listenerStats.downstream_cx_active.dec();
     listenerStats.downstream_cx_destroy.inc();
     this.#owner.connectionClosed(this);

@@ -1,6 +1,6 @@
 /**
  * Which protocol a client speaks: what TLS agreed on by ALPN, or in plaintext what the first bytes
- * are (RFC 9113 section 3.3, prior knowledge). Stands between the socket and the codec until that is
+ * are (RFC 9113 section 3.3, prior knowledge). Stands between the socket and the codec until it is
  * known, then steps aside. Owned by one connection.
  */
 import type { HttpConnectionManagerConfig } from "../../config/types.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { LIMITS } from "../../../../src/base/limits.ts";
-import { HeaderMap } from "../../../../src/http/header-map.ts";
-import { H2Guard } from "../../../../src/silo/downstream/h2/h2-guard.ts";
-import { normaliseRequest } from "../../../../src/silo/downstream/h2/h2-request.ts";
+import { LIMITS } from "../../../../../src/base/limits.ts";
+import { HeaderMap } from "../../../../../src/http/header-map.ts";
+import { H2Guard } from "../../../../../src/silo/downstream/h2/h2-guard.ts";
+import { normaliseRequest } from "../../../../../src/silo/downstream/h2/h2-request.ts";
 
 describe("the guard of an HTTP/2 client", () => {
   it("lets streams be reset as long as others are not, and a few in any case", () => {
