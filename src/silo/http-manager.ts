@@ -111,6 +111,14 @@ export class HttpManager implements StreamFactory {
     for (const plugin of this.#loggers) plugin.log(endedStreamRoles(stream));
   }
 
+  /** A stream begins, of a request of HTTP `version` 10, 11 or 20. */
+  countRequest(version: number): void {
+    this.stats.downstream_rq_total.inc();
+    if (version === 20) this.stats.downstream_rq_http2_total.inc();
+    else this.stats.downstream_rq_http1_total.inc();
+    this.stats.downstream_rq_active.inc();
+  }
+
   countResponse(status: number): void {
     this.stats.downstream_rq_completed.inc();
     this.#byClass[Math.trunc(status / 100) - 1]?.inc();

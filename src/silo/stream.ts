@@ -75,10 +75,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     this.response = new ChainDirection(RESPONSE, this, limit);
     this.#router = new Router(this);
     this.#idleMs = manager.hcm.streamIdleTimeoutMs;
-    manager.stats.downstream_rq_total.inc();
-    if (meta.version === 20) manager.stats.downstream_rq_http2_total.inc();
-    else manager.stats.downstream_rq_http1_total.inc();
-    manager.stats.downstream_rq_active.inc();
+    manager.countRequest(meta.version);
   }
 
   get ended(): boolean {
