@@ -16,6 +16,8 @@ import { Timeout, type TimeoutOwner } from "../timer-wheel.ts";
 import {
   type ClientConnection,
   type ConnectionOwner,
+  countClosed,
+  countOpened,
   downstreamInfoOf,
 } from "./client-connection.ts";
 import { CodecResponse } from "./codec-response.ts";
@@ -86,13 +88,9 @@ export class CodecConnection
   attach(connection: Connection, proxied: ProxiedAddresses | null): void {
     this.#proxied = proxied;
     const manager = this.#owner.manager;
-    const stats = this.#stats;
     this.#connection = connection;
     this.startMs = manager.silo.clock.monotonicMs();
-    stats.downstream_cx_total.inc();
-    stats.downstream_cx_active.inc();
-    this.#listenerStats.downstream_cx_total.inc();
-    this.#listenerStats.downstream_cx_active.inc();
+    countOpened(this.#stats, this.#listenerStats);
     this.#armIdle();
     const { maxConnectionDurationMs } = manager.hcm;
     if (maxConnectionDurationMs > 0)
@@ -176,7 +174,6 @@ export class CodecConnection
   onClose(_error: Error | null): void {
     const { silo } = this.#owner.manager;
     const stats = this.#stats;
-    const listenerStats = this.#listenerStats;
     const connection = this.#connection as Connection;
     silo.wheel.cancel(this.#idle);
     silo.wheel.cancel(this.#headers);
@@ -191,13 +188,12 @@ export class CodecConnection
       // Harmless for a stream that has ended.
       stream.onDownstreamReset("DC", "downstream_remote_disconnect");
     }
-    stats.downstream_cx_active.dec();
     if (this.#isHttp1) stats.downstream_cx_http1_active.dec();
-    stats.downstream_cx_rx_bytes_total.add(connection.bytesReceived);
-    stats.downstream_cx_tx_bytes_total.add(connection.bytesSent);
-    stats.downstream_cx_length_ms.record(silo.clock.monotonicMs() - this.startMs);
-    listenerStats.downstream_cx_active.dec();
-    listenerStats.downstream_cx_destroy.inc();
+    countClosed(stats, this.#listenerStats, {
+      receivedBytes: connection.bytesReceived,
+      sentBytes: connection.bytesSent,
+      lengthMs: silo.clock.monotonicMs() - this.startMs,
+    });
     this.#owner.connectionClosed(this);
   }
 

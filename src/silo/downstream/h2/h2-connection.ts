@@ -10,7 +10,7 @@ import type { HttpStats, ListenerStats } from "../../../metrics/catalogue.ts";
 import type { HttpManager } from "../../http-manager.ts";
 import type { DownstreamInfo } from "../../stream-info.ts";
 import { Timeout, type TimeoutOwner } from "../../timer-wheel.ts";
-import type { ClientConnection, ConnectionOwner } from "../client-connection.ts";
+import { type ClientConnection, type ConnectionOwner, countClosed } from "../client-connection.ts";
 import type { RequestMeta } from "../types.ts";
 import { H2Exchange, type H2ExchangeOwner } from "./h2-exchange.ts";
 import { H2Guard } from "./h2-guard.ts";
@@ -201,13 +201,12 @@ export class H2Connection implements ClientConnection, H2ExchangeOwner, TimeoutO
     const stats = this.#stats;
     stats.downstream_cx_destroy.inc();
     if (this.#exchanges.size > 0) stats.downstream_cx_destroy_remote_active_rq.inc();
-    stats.downstream_cx_active.dec();
     stats.downstream_cx_http2_active.dec();
-    stats.downstream_cx_rx_bytes_total.add(socket.bytesRead);
-    stats.downstream_cx_tx_bytes_total.add(socket.bytesWritten);
-    stats.downstream_cx_length_ms.record(silo.clock.monotonicMs() - startMs);
-    this.#listenerStats.downstream_cx_active.dec();
-    this.#listenerStats.downstream_cx_destroy.inc();
+    countClosed(stats, this.#listenerStats, {
+      receivedBytes: socket.bytesRead,
+      sentBytes: socket.bytesWritten,
+      lengthMs: silo.clock.monotonicMs() - startMs,
+    });
     this.#owner.connectionClosed(this);
   }
 
