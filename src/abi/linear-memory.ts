@@ -11,8 +11,11 @@
  */
 
 import { type Latin1Bytes, latin1Bytes, putLatin1 } from "./latin1.ts";
+import { TextCache } from "./text-cache.ts";
 
 const EMPTY = new ArrayBuffer(0);
+/** Of all VMs of the thread: plugins use the same names. */
+const names = new TextCache();
 
 export class LinearMemory {
   #memory: WebAssembly.Memory | null = null;
@@ -44,6 +47,16 @@ export class LinearMemory {
     const bytes = this.#current();
     if (start + length > bytes.byteLength) return null;
     return bytes.latin1Slice(start, start + length);
+  }
+
+  /** As {@link readLatin1}, for short texts that come again and again: names, paths. */
+  readName(ptr: number, len: number): string | null {
+    const start = ptr >>> 0;
+    const length = len >>> 0;
+    if (length === 0) return "";
+    const bytes = this.#current();
+    if (start + length > bytes.byteLength) return null;
+    return names.text(bytes, start, length);
   }
 
   /** The bytes decoded as UTF-8 (log lines), or null when out of range. */

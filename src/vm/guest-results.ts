@@ -72,7 +72,11 @@ export class GuestResults {
     const memory = this.#memory;
     if (!memory.isRange(ptrPtr, 4) || !memory.isRange(lenPtr, 4)) return 0;
     const ptr = this.#allocator.allocate(size);
-    return ptr !== 0 && this.#write(ptrPtr, lenPtr, ptr, size) ? ptr : 0;
+    if (ptr === 0) return 0;
+    // A memory may have grown meanwhile, but never shrinks: what was in range still is.
+    memory.writeU32(ptrPtr, ptr);
+    memory.writeU32(lenPtr, size);
+    return ptr;
   }
 
   #write(ptrPtr: number, lenPtr: number, ptr: number, len: number): boolean {

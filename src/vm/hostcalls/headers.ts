@@ -60,7 +60,7 @@ function getters(env: HostcallEnv) {
     },
     proxy_get_header_map_value: (type, keyPtr, keyLen, ptrPtr, lenPtr) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
-      const key = memory.readLatin1(keyPtr, keyLen);
+      const key = memory.readName(keyPtr, keyLen);
       if (key === null) return STATUS.invalidMemoryAccess;
       const map = readable(call, type);
       if (map === null && call.stream?.isLogging !== true) return STATUS.badArgument;
@@ -88,7 +88,7 @@ function setters(env: HostcallEnv) {
   return {
     proxy_add_header_map_value: (type, keyPtr, keyLen, valuePtr, valueLen) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
-      const key = memory.readLatin1(keyPtr, keyLen);
+      const key = memory.readName(keyPtr, keyLen);
       const value = memory.readLatin1(valuePtr, valueLen);
       if (key === null || value === null) return STATUS.invalidMemoryAccess;
       const map = writable(call, type);
@@ -102,7 +102,7 @@ function setters(env: HostcallEnv) {
     },
     proxy_replace_header_map_value: (type, keyPtr, keyLen, valuePtr, valueLen) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
-      const key = memory.readLatin1(keyPtr, keyLen);
+      const key = memory.readName(keyPtr, keyLen);
       const value = memory.readLatin1(valuePtr, valueLen);
       if (key === null || value === null) return STATUS.invalidMemoryAccess;
       const map = writable(call, type);
@@ -116,7 +116,7 @@ function setters(env: HostcallEnv) {
     },
     proxy_remove_header_map_value: (type, keyPtr, keyLen) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
-      const key = memory.readLatin1(keyPtr, keyLen);
+      const key = memory.readName(keyPtr, keyLen);
       if (key === null) return STATUS.invalidMemoryAccess;
       const map = writable(call, type);
       if (map === null) return refuse(env, "proxy_remove_header_map_value", type);

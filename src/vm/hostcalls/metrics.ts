@@ -47,7 +47,7 @@ export function metricHostcalls(env: HostcallEnv): GroupHostcalls<"metrics"> {
     proxy_define_metric: (kindSigned, namePtr, nameLen, idPtr) => {
       const kind = kindSigned >>> 0;
       if (kind > METRIC_TYPE.histogram) return STATUS.badArgument;
-      const name = memory.readLatin1(namePtr, nameLen);
+      const name = memory.readName(namePtr, nameLen);
       if (name === null || !memory.isRange(idPtr, 4)) return STATUS.invalidMemoryAccess;
       const id = metricId(defineMetric(env, kind, name), kind);
       defined.add(id);

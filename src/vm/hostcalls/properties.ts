@@ -33,7 +33,7 @@ export function propertyHostcalls(env: HostcallEnv): GroupHostcalls<"properties"
   const paths = new PathCache();
   return {
     proxy_get_property: (pathPtr, pathLen, ptrPtr, lenPtr) => {
-      const path = memory.readLatin1(pathPtr, pathLen);
+      const path = memory.readName(pathPtr, pathLen);
       if (path === null) return STATUS.invalidMemoryAccess;
       const value = lookUpProperty(env, call, paths.split(path));
       if (value === undefined) return STATUS.notFound;
@@ -42,7 +42,7 @@ export function propertyHostcalls(env: HostcallEnv): GroupHostcalls<"properties"
       return results.bytes(serializeProperty(value), ptrPtr, lenPtr);
     },
     proxy_set_property: (pathPtr, pathLen, valuePtr, valueLen) => {
-      const path = memory.readLatin1(pathPtr, pathLen);
+      const path = memory.readName(pathPtr, pathLen);
       const value = memory.readBytes(valuePtr, valueLen);
       if (path === null || value === null) return STATUS.invalidMemoryAccess;
       const stream = call.stream;
