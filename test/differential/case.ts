@@ -73,6 +73,8 @@ export interface DifferentialCase {
   readonly hcm?: Readonly<Record<string, unknown>>;
   readonly route?: Readonly<Record<string, unknown>>;
   readonly listener?: Readonly<Record<string, unknown>>;
+  /** The filters are network filters in front of the TCP proxy. */
+  readonly isTcp?: true;
   /** Whether the proxy keeps its connection to the upstream is part of the case. */
   readonly watchesUpstream?: true;
 }

@@ -9,6 +9,9 @@ const HCM =
 const WASM = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
 
+const TCP_WASM = "type.googleapis.com/envoy.extensions.filters.network.wasm.v3.Wasm";
+const TCP_PROXY = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
+
 export const PROBE = "probe";
 export const PLUGIN_CONFIGURATION = "for the plugin";
 
@@ -88,11 +91,16 @@ function wasmFilters(
         ...part.vmConfig,
       },
     };
-    return { name, typed_config: { "@type": WASM, config } };
+    return { name, typed_config: { "@type": testCase.isTcp ? TCP_WASM : WASM, config } };
   });
 }
 
 function listenerOf(testCase: DifferentialCase, wasm: readonly object[]): object {
+  if (testCase.isTcp) {
+    const proxy = { "@type": TCP_PROXY, stat_prefix: "case", cluster: "upstream" };
+    const filters = [...wasm, { name: "envoy.filters.network.tcp_proxy", typed_config: proxy }];
+    return { name: testCase.name, address: address(0), filter_chains: [{ filters }] };
+  }
   const route = {
     name: "case_route",
     match: { prefix: "/" },

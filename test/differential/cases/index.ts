@@ -11,6 +11,7 @@ import { REPLY_CASES } from "./replies.ts";
 import { RESET_CASES } from "./resets.ts";
 import { RESUME_CASES } from "./resumes.ts";
 import { RETURN_CASES } from "./returns.ts";
+import { TCP_CASES } from "./tcp.ts";
 import { TRAP_CASES } from "./traps.ts";
 
 export const GROUPS: readonly CaseGroup[] = [
@@ -27,4 +28,5 @@ export const GROUPS: readonly CaseGroup[] = [
   PROPERTY_CASES,
   CALL_CASES,
   CALLOUT_CASES,
+  TCP_CASES,
 ];
