@@ -1,0 +1,82 @@
+/** What modules are prepared with, and which are prepared at all. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { GranaryConfig, IsolationConfig, PluginConfig } from "../../../src/config/types.ts";
+import type { CpuPool } from "../../../src/main/cpu-pool.ts";
+import type { PrepareTask } from "../../../src/main/cpu-tasks.ts";
+import { loadModules } from "../../../src/main/module-store.ts";
+import { CODE_SHA, pluginConfig } from "../../harness/plugin-fixture.ts";
+
+const MIB = 1_048_576;
+
+/** A pool that notes its tasks and gives an empty module. */
+function fakePool(tasks: PrepareTask[]): CpuPool {
+  const module = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
+  const run = async (_: string, task: PrepareTask) => {
+    tasks.push(task);
+    return { kind: "module", module };
+  };
+  return { run } as unknown as CpuPool;
+}
+
+/** Loads one plugin, as a service of the server: no listener has it. */
+async function load(isolation: Partial<IsolationConfig>, known: readonly string[] = []) {
+  const base = pluginConfig();
+  const plugin: PluginConfig = { ...base, isolation: { ...base.isolation, ...isolation } };
+  const config = {
+    listeners: [],
+    services: [{ singleton: true, plugin }],
+    statSinks: [],
+    modules: [{ sha256: CODE_SHA, origin: "a.wasm", bytes: new Uint8Array(8) }],
+  } as unknown as GranaryConfig;
+  const tasks: PrepareTask[] = [];
+  const module = {} as WebAssembly.Module;
+  const loaded = await loadModules(config, {
+    pool: fakePool(tasks),
+    known: known.map((key) => ({ key, module })),
+    silos: 2,
+  });
+  return { tasks, loaded };
+}
+
+describe("modules", () => {
+  for (const [name, isolation, pages] of [
+    ["its own limit", { memoryBytesMax: 32 * MIB }, 512],
+    [
+      "its share of the plugin's total, among silos and the VMs that wait",
+      { memoryBytesMax: 128 * MIB, memoryTotalBytesMax: 64 * MIB, hasStandby: true },
+      256,
+    ],
+    [
+      "its share among silos alone, where none waits",
+      { memoryBytesMax: 128 * MIB, memoryTotalBytesMax: 64 * MIB, hasStandby: false },
+      512,
+    ],
+  ] as const) {
+    it(`have a VM's memory bounded by ${name}`, async () => {
+      const { tasks, loaded } = await load(isolation);
+      assert.deepEqual(loaded.problems, []);
+      assert.deepEqual(
+        tasks.map(({ options }) => [options.pagesMax, options.budget]),
+        [[pages, "metered"]],
+      );
+    });
+  }
+
+  it("are not metered when no callback has a budget", async () => {
+    const { tasks } = await load({ cpuBudgetMs: 0, startBudgetMs: 0 });
+    assert.equal(tasks[0]?.options.budget, "unmetered");
+  });
+
+  it("that are there already are used again", async () => {
+    const { tasks, loaded } = await load({}, [CODE_SHA]);
+    assert.deepEqual([tasks.length, loaded.modules.length], [0, 1]);
+  });
+
+  it("of a plugin with a budget for what is no callback are refused", async () => {
+    const { loaded } = await load({ callbackBudgetsMs: { proxy_on_tock: 1 } });
+    assert.deepEqual(loaded.problems, [
+      'plugin "plugin": callback_cpu_budgets: "proxy_on_tock" is no callback',
+    ]);
+  });
+});
