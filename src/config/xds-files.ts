@@ -57,6 +57,7 @@ interface XdsFile {
 }
 
 const RESPONSE_FIELDS = ["version_info", "resources", "type_url", "nonce", "canary"];
+const NOT_EDS = "the type of the cluster is not EDS";
 const TYPES: Readonly<Record<XdsKind, string>> = {
   lds: "envoy.config.listener.v3.Listener",
   cds: "envoy.config.cluster.v3.Cluster",
@@ -113,7 +114,16 @@ export class XdsFiles {
 
   #inlineEndpoints(cluster: JsonObject, at: string): void {
     const eds = cluster["eds_cluster_config"];
-    if (cluster["type"] !== "EDS" || eds === undefined) return;
+    if (cluster["type"] !== "EDS") {
+      const hint = "write type: EDS";
+      if (eds !== undefined) this.#context.problems.add(`${at}.eds_cluster_config`, NOT_EDS, hint);
+      return;
+    }
+    if (eds === undefined) {
+      const hint = "add eds_cluster_config: {eds_config: {path_config_source: {path: FILE}}}";
+      this.#context.problems.add(`${at}.type`, "EDS needs eds_cluster_config", hint);
+      return;
+    }
     const { eds_config: source, service_name: service } = objectOf(eds);
     const name = String(cluster["name"]);
     const wanted = typeof service === "string" && service !== "" ? service : name;

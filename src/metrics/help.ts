@@ -6,6 +6,7 @@ import {
   BODY_COPY_STATS,
   CALLOUT_STATS,
   CLUSTER_MANAGER_STATS,
+  CONFIG_RELOAD_STATS,
   HTTP_STATS,
   LISTENER_HTTP_STATS,
   LISTENER_MANAGER_STATS,
@@ -18,6 +19,7 @@ import {
   WASM_PLUGIN_STATS,
   WASM_RUNTIME_STATS,
 } from "./catalogue.ts";
+import { FILTER_VARIANT_STATS, XDS_STATS } from "./dynamic-stats.ts";
 import type { MetricRows } from "./handles.ts";
 import { extractTags } from "./tags.ts";
 
@@ -31,6 +33,11 @@ const BUILT_IN: readonly HelpSource[] = [
   ["server", SERVER_STATS],
   ["listener_manager", LISTENER_MANAGER_STATS],
   ["cluster_manager", CLUSTER_MANAGER_STATS],
+  ["config_reload", CONFIG_RELOAD_STATS],
+  ["listener_manager.lds", XDS_STATS],
+  ["cluster_manager.cds", XDS_STATS],
+  ["http.x.rds.x", XDS_STATS],
+  ["http.x.wasm_filter.x.x", FILTER_VARIANT_STATS],
   ["granary.access_logs", ACCESS_LOG_STATS],
   ["granary.body.bytes_copied", BODY_COPY_STATS],
   ["granary.shared_data", SHARED_DATA_STATS],

@@ -84,9 +84,9 @@ const ROWS: readonly Row[] = [
   ],
   [
     "a top-level field",
-    { top: "dynamic_resources: {} # <<" },
-    "dynamic_resources",
-    "static_resources",
+    { top: "overload_manager: {} # <<" },
+    "overload_manager",
+    "not implemented",
   ],
   [
     "a listener field",
@@ -217,7 +217,7 @@ const ROWS: readonly Row[] = [
     "cluster_header",
     "weighted_clusters",
   ],
-  ["EDS", { cluster: "type: EDS # <<" }, "type", "STRICT_DNS"],
+  ["EDS", { cluster: "type: EDS # <<" }, "type", "eds_cluster_config"],
   ["ring hash", { cluster: "lb_policy: RING_HASH # <<" }, "lb_policy", "ROUND_ROBIN"],
   [
     "health checks",
