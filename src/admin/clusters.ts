@@ -71,6 +71,14 @@ function observabilityName({ name, altStatName }: ClusterConfig): string {
   return altStatName === "" ? name : altStatName;
 }
 
+/** Routes of high priority are not implemented: Envoy's defaults hold for them. */
+const HIGH_THRESHOLDS: Readonly<Record<string, number>> = {
+  max_connections: 1_024,
+  max_pending_requests: 1_024,
+  max_requests: 1_024,
+  max_retries: 3,
+};
+
 function thresholds(cluster: ClusterConfig): Readonly<Record<string, number>> {
   return {
     max_connections: cluster.maxConnections,
@@ -88,6 +96,9 @@ function clusterLines(cluster: ClusterConfig, endpoints: readonly Endpoint[]): r
   const lines = [`observability_name::${observabilityName(cluster)}`];
   for (const [limit, value] of Object.entries(thresholds(cluster))) {
     lines.push(`default_priority::${limit}::${value}`);
+  }
+  for (const [limit, value] of Object.entries(HIGH_THRESHOLDS)) {
+    lines.push(`high_priority::${limit}::${value}`);
   }
   lines.push("added_via_api::false");
   for (const endpoint of endpoints) {
@@ -124,7 +135,9 @@ function clusterStatus(cluster: ClusterConfig, endpoints: readonly Endpoint[]): 
       ...(endpoint.hostname === "" ? {} : { hostname: endpoint.hostname }),
       locality: {},
     })),
-    circuit_breakers: { thresholds: [thresholds(cluster)] },
+    circuit_breakers: {
+      thresholds: [thresholds(cluster), { priority: "HIGH", ...HIGH_THRESHOLDS }],
+    },
     observability_name: observabilityName(cluster),
   };
 }

@@ -80,6 +80,10 @@ export const HTTP_STATS = {
   downstream_rq_idle_timeout: counter("Requests closed because nothing moved for too long"),
   downstream_rq_too_large: counter("Requests answered 413 because of their size"),
   downstream_rq_non_relative_path: counter("Requests with a path that does not begin with a slash"),
+  downstream_rq_failed_path_normalization: counter("Requests refused because of their path"),
+  downstream_rq_redirected_with_normalized_path: counter(
+    "Requests redirected because of slashes escaped in their path",
+  ),
   downstream_rq_response_before_rq_complete: counter("Answers sent before the request had ended"),
   downstream_rq_time: histogram(
     "Time from a request to the end of its answer, in milliseconds",

@@ -11,6 +11,7 @@ import {
   LISTENER_HTTP_STATS,
   LISTENER_MANAGER_STATS,
   LISTENER_STATS,
+  PROXY_PROTOCOL_STATS,
   SERVER_STATS,
   SHARED_DATA_STATS,
   SHARED_QUEUE_STATS,
@@ -48,6 +49,7 @@ const BUILT_IN: readonly HelpSource[] = [
   ["wasm.x", WASM_COST_STATS],
   ["wasm.x.cost.x", WASM_CALLBACK_STATS],
   ["granary.callouts", CALLOUT_STATS],
+  ["proxy_proto", PROXY_PROTOCOL_STATS],
 ];
 
 /**

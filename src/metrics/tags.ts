@@ -28,7 +28,7 @@ const TAGS = [
   },
   {
     label: "envoy_wasm_plugin",
-    pattern: /^wasm\.(?!envoy\.)((.+)\.)(?:vm_(?:reload_|failed|cut_off)|cost\.)/d,
+    pattern: /^wasm\.(?!envoy\.)((.+)\.)(?:vm_(?:reload_|failed|cut_off)|cost\.|log_lines_)/d,
   },
   { label: "granary_callback", pattern: /^wasm\..+\.cost\.((\w+)\.)(?:calls|time_us)$/d },
 ] as const satisfies readonly TagRow[];

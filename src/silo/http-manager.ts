@@ -2,6 +2,7 @@
  * One HTTP connection manager on one silo: what all connections and streams of a listener share.
  * Envoy's `HttpConnectionManager` with its route table, filters, limits, stats and access logs.
  */
+import { PROXY_ERRORS } from "../base/errors.ts";
 import type {
   HttpChainConfig,
   HttpConnectionManagerConfig,
@@ -10,16 +11,20 @@ import type {
 import {
   type HttpStats,
   httpStats,
+  type ListenerHttpStats,
   type ListenerStats,
+  listenerHttpStats,
   listenerStats,
   statNamePart,
 } from "../metrics/catalogue.ts";
 import type { Counter } from "../metrics/types.ts";
 import type { Plugin } from "../vm/types.ts";
 import type { StreamLogger } from "./access-log.ts";
+import { refusalCloses } from "./admission.ts";
 import type { RequestMeta, ResponseEncoder, StreamFactory } from "./downstream/types.ts";
 import type { HttpFilter } from "./filter-chain.ts";
 import { FilterVariants, VariantCounter } from "./filter-variants.ts";
+import type { LocalReplyParts } from "./local-reply.ts";
 import { ReplyMapper } from "./reply-mapper.ts";
 import { RouteTable } from "./route-table.ts";
 import type { SiloServices } from "./services.ts";
@@ -42,6 +47,9 @@ export class HttpManager implements StreamFactory {
   readonly #variants: FilterVariants;
   readonly #loggers: readonly Plugin[];
   readonly #byClass: readonly Counter[];
+  /** The same counts by listener. */
+  readonly #onListener: ListenerHttpStats;
+  readonly #onListenerByClass: readonly Counter[];
   #streamCount = 0;
   #draining = false;
 
@@ -53,7 +61,8 @@ export class HttpManager implements StreamFactory {
     const { host, port } = listener.address;
     this.routes = new RouteTable(this.hcm.routes);
     this.stats = httpStats(silo.metrics, this.hcm.statPrefix);
-    this.listenerStats = listenerStats(silo.metrics, addressText(host, port));
+    const address = addressText(host, port);
+    this.listenerStats = listenerStats(silo.metrics, address);
     this.accessLog = silo.accessLogs.logger(this.hcm.accessLogs);
     this.replies = this.hcm.localReply === null ? null : new ReplyMapper(this.hcm.localReply);
     const filters = this.hcm.httpFilters;
@@ -61,14 +70,9 @@ export class HttpManager implements StreamFactory {
     const scope = silo.metrics.scope(`http.${statNamePart(this.hcm.statPrefix)}`);
     this.#variants = new FilterVariants(this.hcm, silo.plugins, scope);
     this.#loggers = this.hcm.accessLogPlugins.map((config) => silo.plugins.plugin(config));
-    const { stats } = this;
-    this.#byClass = [
-      stats.downstream_rq_1xx,
-      stats.downstream_rq_2xx,
-      stats.downstream_rq_3xx,
-      stats.downstream_rq_4xx,
-      stats.downstream_rq_5xx,
-    ];
+    this.#byClass = byClass(this.stats);
+    this.#onListener = listenerHttpStats(silo.metrics, address, this.hcm.statPrefix);
+    this.#onListenerByClass = byClass(this.#onListener);
   }
 
   /** The silo or this listener is draining: no connection serves another request. */
@@ -119,8 +123,32 @@ export class HttpManager implements StreamFactory {
     this.stats.downstream_rq_active.inc();
   }
 
-  countResponse(status: number): void {
-    this.stats.downstream_rq_completed.inc();
-    this.#byClass[Math.trunc(status / 100) - 1]?.inc();
+  /** Counts a request that is not let in. @returns whether nothing may follow it */
+  refused(reply: LocalReplyParts): boolean {
+    const closes = refusalCloses(reply);
+    if (!closes) this.stats.downstream_rq_redirected_with_normalized_path.inc();
+    else if (reply.details === PROXY_ERRORS.pathInvalid.details) {
+      this.stats.downstream_rq_failed_path_normalization.inc();
+    }
+    return closes;
   }
+
+  countResponse(status: number): void {
+    const index = Math.trunc(status / 100) - 1;
+    this.stats.downstream_rq_completed.inc();
+    this.#byClass[index]?.inc();
+    this.#onListener.downstream_rq_completed.inc();
+    this.#onListenerByClass[index]?.inc();
+  }
+}
+
+/** The counters of 1xx to 5xx. */
+function byClass(stats: Pick<HttpStats, keyof ListenerHttpStats>): readonly Counter[] {
+  return [
+    stats.downstream_rq_1xx,
+    stats.downstream_rq_2xx,
+    stats.downstream_rq_3xx,
+    stats.downstream_rq_4xx,
+    stats.downstream_rq_5xx,
+  ];
 }

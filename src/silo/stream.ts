@@ -6,7 +6,7 @@
 import type { ProxyErrorCode } from "../base/errors.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
-import { refusalCloses, refusalOf } from "./admission.ts";
+import { refusalOf } from "./admission.ts";
 import type { BodyBuffer } from "./body-buffer.ts";
 import type { RequestDecoder, RequestMeta, ResponseEncoder } from "./downstream/types.ts";
 import {
@@ -101,7 +101,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     if (endStream) this.#requestEnded();
     const refusal = refusalOf(headers, this.#meta, manager.hcm, info.connection.localPort);
     if (refusal !== null) {
-      this.#closes = refusalCloses(refusal);
+      this.#closes = manager.refused(refusal);
       this.localReply(refusal);
       return;
     }

@@ -113,6 +113,16 @@ test("escaped slashes are refused, redirected or decoded as configured", async (
   assert.equal(await get("forward", "/a%5cb%2fc"), "200 /a\\b/c");
 });
 
+test("what became of paths and statuses is counted", async () => {
+  assert.equal(await proxy.stat("http.norm.downstream_rq_failed_path_normalization"), 1);
+  assert.equal(await proxy.stat("http.redirect.downstream_rq_redirected_with_normalized_path"), 1);
+  assert.equal(await proxy.stat("http.main.downstream_rq_failed_path_normalization"), 0);
+  // Port 0: the listeners of this test share their address, not their prefix.
+  const listenerHttp = (name: string): string => `listener.127.0.0.1_0.http.${name}`;
+  assert.equal(await proxy.stat(`${listenerHttp("reject")}.downstream_rq_4xx`), 2);
+  assert.equal(await proxy.stat(`${listenerHttp("reject")}.downstream_rq_completed`), 3);
+});
+
 test("HTTP/1.0 is refused with 426 unless accept_http_10, and needs a host", async () => {
   const old = "GET /x HTTP/1.0\r\nhost: a\r\n\r\n";
   const refused = await exchange(proxy.port("main"), old);

@@ -10,6 +10,7 @@ import { after, before, test } from "node:test";
 import { loadNative } from "../../src/base/native.ts";
 import { bootstrap, cluster, listener, wasmFilter } from "../harness/config.ts";
 import { FakeUpstream, plainResponse } from "../harness/fake-upstream.ts";
+import { REPOSITORY_ROOT } from "../harness/filter-rig.ts";
 import { guestText } from "../harness/guest-source.ts";
 import { type ProxyProcess, runGranary, startProxy } from "../harness/proxy.ts";
 import { exchange, RawClient } from "../harness/raw-client.ts";
@@ -53,6 +54,25 @@ function start(concurrency: number, filters: readonly string[] = []): Promise<Pr
   const yaml = bootstrap([listener(parts)], [cluster("upstream", upstream.port)]);
   return startProxy({ yaml, concurrency });
 }
+
+test("the quickstart's AssemblyScript filter ends without an error", async () => {
+  const wasm = join(REPOSITORY_ROOT, "examples/filters/assemblyscript/greeting/greeting.wasm");
+  const code = `{filename: ${JSON.stringify(wasm)}}`;
+  const greeting = wasmFilter({
+    name: "greeting",
+    code,
+    more: "root_id: greeting",
+    configuration: "hi",
+  });
+  const proxy = await start(1, [greeting]);
+  const answer = await exchange(
+    proxy.port("main"),
+    GET.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"),
+  );
+  assert.match(answer, /\r\nx-greeting: hi\r\n/);
+  assert.equal(await proxy.stop(), 0);
+  assert.doesNotMatch(proxy.log, /\[error\]|\[critical\]/);
+});
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   test(`${signal} lets a request in flight finish, closes its connection and exits 0`, async () => {

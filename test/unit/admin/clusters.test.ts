@@ -9,6 +9,10 @@ up::default_priority::max_connections::1024
 up::default_priority::max_pending_requests::1024
 up::default_priority::max_requests::1024
 up::default_priority::max_retries::3
+up::high_priority::max_connections::1024
+up::high_priority::max_pending_requests::1024
+up::high_priority::max_requests::1024
+up::high_priority::max_retries::3
 up::added_via_api::false
 up::127.0.0.1:1::cx_active::2
 up::127.0.0.1:1::cx_connect_fail::0

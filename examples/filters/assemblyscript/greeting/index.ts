@@ -1,6 +1,6 @@
 // Adds the response header `x-greeting` with the plugin's configuration as value, and counts the
 // responses in the metric `greeting_requests`.
-export * from "@gcoredev/proxy-wasm-sdk-as/assembly/proxy";
+export * from "../callbacks";
 import {
   Context,
   Counter,
