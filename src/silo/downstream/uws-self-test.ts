@@ -123,10 +123,13 @@ function runCase(each: FramingCase, port: number, clock: Clock): Promise<boolean
       const verdict = verdictOf(each, received);
       if (verdict !== null) settle(verdict);
     });
-    each.segments.forEach((segment, index) => {
-      const send = (): void => void socket.write(segment, "latin1");
-      if (index === 0) socket.once("connect", send);
-      else clock.after(index * SEGMENT_GAP_MS, send);
+    // All times count from the connection, or a slow one would turn their order over.
+    socket.once("connect", () => {
+      each.segments.forEach((segment, index) => {
+        const send = (): void => void socket.write(segment, "latin1");
+        if (index === 0) send();
+        else clock.after(index * SEGMENT_GAP_MS, send);
+      });
     });
   });
 }
