@@ -28,12 +28,16 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "plain-100", bodyBytes: 100, tls: false, filters: 0 },
   { name: "plain-100-filter", bodyBytes: 100, tls: false, filters: 1 },
   { name: "plain-100-4-filters", bodyBytes: 100, tls: false, filters: 4 },
+  { name: "callout", bodyBytes: 100, tls: false, filters: 1, callout: true },
   { name: "plain-64k", bodyBytes: 65_536, tls: false, filters: 0 },
   { name: "plain-64k-filter", bodyBytes: 65_536, tls: false, filters: 1 },
   { name: "tls-100", bodyBytes: 100, tls: true, filters: 0 },
   { name: "tls-100-filter", bodyBytes: 100, tls: true, filters: 1 },
   { name: "tls-64k", bodyBytes: 65_536, tls: true, filters: 0 },
 ];
+
+/** Tells the callout filter what to ask; the other peers ignore it. */
+const CALLOUT = ["x-call: up|/|1000", "x-call-then: continue"];
 
 interface Row {
   readonly scenario: string;
@@ -106,7 +110,7 @@ async function uwsLoads(): Promise<boolean> {
 async function runScenario(
   scenario: Scenario,
   base: Omit<PeerOptions, "port" | "upstreamPort" | "scenario">,
-  round: { readonly seconds: number; readonly rounds: number; readonly warmUp: number },
+  plan: { readonly seconds: number; readonly rounds: number; readonly warmUp: number },
 ): Promise<Row[]> {
   const upstream = startUpstream(base.directory, 28_000, scenario.bodyBytes);
   const at = (port: number): PeerOptions => ({ ...base, port, upstreamPort: 28_000, scenario });
@@ -120,12 +124,14 @@ async function runScenario(
   try {
     for (const port of [28_000, ...peers.map((peer) => peer.port)]) await waitForPort(port);
     const samples = new Map<string, Sample[]>(peers.map((peer) => [peer.name, []]));
-    for (let i = 0; i <= round.rounds; i++) {
+    for (let i = 0; i <= plan.rounds; i++) {
       const order = [...peers.slice(i % peers.length), ...peers.slice(0, i % peers.length)];
       for (const peer of order) {
         const url = `${scenario.tls ? "https" : "http"}://127.0.0.1:${peer.port}/`;
-        const seconds = i === 0 ? round.warmUp : round.seconds;
-        const taken = await sample(peer.process.pid ?? 0, url, { connections: 64, seconds });
+        const seconds = i === 0 ? plan.warmUp : plan.seconds;
+        const headers = scenario.callout === true ? CALLOUT : [];
+        const round = { connections: 64, seconds, headers };
+        const taken = await sample(peer.process.pid ?? 0, url, round);
         // The first round only warms up: compilers work on for seconds.
         if (i > 0) samples.get(peer.name)?.push(taken);
       }
@@ -170,7 +176,7 @@ async function main(): Promise<void> {
     certificate,
     key,
     buildRoot: join(root, "dist"),
-    filterPath: join(root, "examples/filters/rust/add-header/add-header.wasm"),
+    filterFolder: join(root, "examples/filters/rust"),
   };
   const round = {
     seconds: Number(values.seconds),

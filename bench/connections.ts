@@ -75,12 +75,12 @@ async function main(): Promise<void> {
   const buildRoot = join(process.cwd(), "dist");
   const common = { directory, upstreamPort: UPSTREAM_PORT, scenario, buildRoot };
   const upstream = startUpstream(directory, UPSTREAM_PORT, scenario.bodyBytes);
-  const files = { certificate: "", key: "", filterPath: "" };
+  const files = { certificate: "", key: "", filterFolder: "" };
   const granary = startGranary({ ...common, ...files, port: PORT }, "codec");
   try {
     for (const port of [UPSTREAM_PORT, PORT]) await waitForPort(port);
     const url = `http://127.0.0.1:${PORT}/`;
-    const wrk = await load(url, 64, seconds);
+    const wrk = await load(url, { connections: 64, seconds, headers: [] });
     process.stdout.write(`wrk: ${wrk.requests} requests, ${wrk.errors} errors\n`);
     process.stdout.write(`${autocannon(seconds)}\n`);
     const pid = granary.process.pid ?? 0;
@@ -91,7 +91,7 @@ async function main(): Promise<void> {
     process.stdout.write(
       `${sockets.length} idle connections: ${(after - before).toFixed(0)} MiB (${each.toFixed(1)} KiB each), from ${before.toFixed(0)} to ${after.toFixed(0)} MiB\n`,
     );
-    const still = await load(url, 64, 1);
+    const still = await load(url, { connections: 64, seconds: 1, headers: [] });
     process.stdout.write(`beside them wrk: ${still.requests} requests, ${still.errors} errors\n`);
     for (const socket of sockets) socket.destroy();
   } finally {

@@ -37,6 +37,13 @@ export function cpuOf(pid: number): CpuTicks {
   return { user, system };
 }
 
+export interface LoadRound {
+  readonly connections: number;
+  readonly seconds: number;
+  /** "name: value" each. */
+  readonly headers: readonly string[];
+}
+
 export interface LoadResult {
   readonly requests: number;
   readonly errors: number;
@@ -44,11 +51,14 @@ export interface LoadResult {
 }
 
 /** Runs wrk for `seconds`; throws when it is not installed. */
-export function load(url: string, connections: number, seconds: number): Promise<LoadResult> {
+export function load(url: string, round: LoadRound): Promise<LoadResult> {
+  const { connections, seconds, headers } = round;
   const wrk = program("wrk");
   if (wrk === null) throw new Error("the benchmark needs wrk");
+  const flags = ["-t1", `-c${connections}`, `-d${seconds}s`];
+  for (const header of headers) flags.push("-H", header);
   return new Promise((resolve, reject) => {
-    const child = spawn(wrk, ["-t1", `-c${connections}`, `-d${seconds}s`, url]);
+    const child = spawn(wrk, [...flags, url]);
     let out = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       out += text;
@@ -78,13 +88,9 @@ export interface Sample {
 }
 
 /** One round of load on `url`, with the CPU time that `pid` spent per request. */
-export async function sample(
-  pid: number,
-  url: string,
-  round: { readonly connections: number; readonly seconds: number },
-): Promise<Sample> {
+export async function sample(pid: number, url: string, round: LoadRound): Promise<Sample> {
   const before = cpuOf(pid);
-  const result = await load(url, round.connections, round.seconds);
+  const result = await load(url, round);
   const after = cpuOf(pid);
   const per = (ticks: number): number => (ticks * TICK_US) / Math.max(1, result.requests);
   return {

@@ -13,6 +13,8 @@ export interface Scenario {
   readonly tls: boolean;
   /** How many times the Rust filter that adds one header each way; nginx and HAProxy add headers. */
   readonly filters: number;
+  /** The Rust filter instead that asks the same upstream once and goes on with the answer. */
+  readonly callout?: boolean;
 }
 
 export interface RunningPeer {
@@ -87,7 +89,8 @@ export interface PeerOptions {
   readonly key: string;
   /** `dist/` of the build under test. */
   readonly buildRoot: string;
-  readonly filterPath: string;
+  /** Folder of the Rust filters. */
+  readonly filterFolder: string;
 }
 
 export function startNginx(options: PeerOptions): RunningPeer | null {
@@ -141,7 +144,9 @@ const TYPE = "type.googleapis.com/envoy.extensions";
 function writeBootstrap(options: PeerOptions): string {
   const { directory, port, upstreamPort, scenario } = options;
   const config = join(directory, `bootstrap-${port}.yaml`);
-  const wasm = `{name: bench, typed_config: {"@type": ${TYPE}.filters.http.wasm.v3.Wasm, config: {name: bench, vm_config: {runtime: envoy.wasm.runtime.v8, code: {local: {filename: "${options.filterPath}"}}}}}}`;
+  const name = scenario.callout === true ? "callouts" : "add-header";
+  const filterFile = join(options.filterFolder, name, `${name}.wasm`);
+  const wasm = `{name: bench, typed_config: {"@type": ${TYPE}.filters.http.wasm.v3.Wasm, config: {name: bench, vm_config: {runtime: envoy.wasm.runtime.v8, code: {local: {filename: "${filterFile}"}}}}}}`;
   const router = `{name: envoy.filters.http.router, typed_config: {"@type": ${TYPE}.filters.http.router.v3.Router}}`;
   const filters = [...new Array<string>(scenario.filters).fill(wasm), router].join(", ");
   const tls = scenario.tls
