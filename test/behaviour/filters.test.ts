@@ -39,9 +39,19 @@ function pauser(name: string, direction: 0 | 1, more: object = {}): PluginSpec {
     name,
     (s) => ({
       proxy_on_vm_start: ["(i32.const 1)"],
-      proxy_on_request_headers: [s.save(), s.note("headers", A, B), s.setTick(10), request],
+      // The tick is asked for where the filter pauses: one that came before would resume nothing.
+      proxy_on_request_headers: [
+        s.save(),
+        s.note("headers", A, B),
+        ...(direction === 0 ? [s.setTick(10)] : []),
+        request,
+      ],
       proxy_on_request_body: [s.note("body", A, B), CONTINUE],
-      proxy_on_response_headers: [s.note("response", A, B), response],
+      proxy_on_response_headers: [
+        s.note("response", A, B),
+        ...(direction === 1 ? [s.setTick(10)] : []),
+        response,
+      ],
       proxy_on_response_body: [s.note("response body", A, B), CONTINUE],
       proxy_on_tick: [
         s.setTick(0),
