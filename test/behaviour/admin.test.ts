@@ -63,7 +63,10 @@ test("/stats sums the silos, as text, as JSON, filtered and only used", async ()
   assert.equal(await proxy.stat("cluster.upstream.upstream_rq_2xx"), 4);
   const { body } = await proxy.admin("/stats?format=json&filter=downstream_rq_2xx");
   assert.deepEqual(JSON.parse(body), {
-    stats: [{ name: "http.main.downstream_rq_2xx", value: 4 }],
+    stats: [
+      { name: "http.main.downstream_rq_2xx", value: 4 },
+      { name: "listener.127.0.0.1_0.http.main.downstream_rq_2xx", value: 4 },
+    ],
   });
   const used = await proxy.admin("/stats?usedonly&filter=downstream_rq_[45]xx");
   assert.equal(used.body.trim(), "");

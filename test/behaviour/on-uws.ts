@@ -12,22 +12,6 @@ import { BUILD_ROOT, TEST_TRANSPORT } from "../harness/proxy.ts";
 import { resultsOf, type TestResult } from "../harness/tap-results.ts";
 import { UWS_DIFFERENCES } from "./transport-differences.ts";
 
-const FILES = [
-  "access-log",
-  "admin",
-  "bodies",
-  "conformance",
-  "filters",
-  "filters-failure",
-  "filters-knowledge",
-  "filters-replies",
-  "forwarding",
-  "lifecycle",
-  "reload",
-  "timeouts",
-  "tls",
-] as const;
-
 const uws = await loadUws();
 const absent = uws.kind === "absent" ? uws.reason : false;
 const skip = TEST_TRANSPORT === "" ? absent : "one transport is chosen for this run";
@@ -48,8 +32,13 @@ async function runOnUws(file: string): Promise<readonly TestResult[]> {
   return resultsOf(text);
 }
 
-describe("the behaviour tests on uWS", { skip }, () => {
-  for (const file of FILES) {
+/** Defines a test for each of `files`, names of behaviour tests without their ending. */
+export function behavesOnUws(files: readonly string[]): void {
+  describe("the behaviour tests on uWS", { skip }, () => define(files));
+}
+
+function define(files: readonly string[]): void {
+  for (const file of files) {
     test(`${file}: what fails is what is expected to`, async () => {
       const results = await runOnUws(file);
       assert.ok(results.length > 0, `${file} ran`);
@@ -65,4 +54,4 @@ describe("the behaviour tests on uWS", { skip }, () => {
       }
     });
   }
-});
+}

@@ -1,0 +1,3 @@
+import { behavesOnUws } from "./on-uws.ts";
+
+behavesOnUws(["access-log", "bodies", "forwarding", "tls"]);
