@@ -96,7 +96,8 @@ async function main(): Promise<void> {
     for (const socket of sockets) socket.destroy();
   } finally {
     granary.process.kill("SIGKILL");
-    upstream.process.kill("SIGKILL");
+    // A master of nginx that is killed leaves its worker behind.
+    upstream.process.kill("SIGTERM");
     rmSync(directory, { recursive: true, force: true });
   }
 }
