@@ -86,6 +86,14 @@ export class LinearMemory {
     return bytes.subarray(start, start + length);
   }
 
+  /**
+   * All bytes, for writing a range that was checked here; null when it is out of range. Dead after
+   * the next call into the guest.
+   */
+  whole(ptr: number, len: number): Latin1Bytes | null {
+    return this.isRange(ptr, len) ? this.#current() : null;
+  }
+
   /** The little-endian u32 at `ptr`, or -1 when out of range. */
   readU32(ptr: number): number {
     const at = ptr >>> 0;

@@ -64,18 +64,17 @@ function putText(target: Latin1Bytes, at: number, text: string): number {
   return end + 1;
 }
 
-/** Writes `source` to the start of `target`, which holds at least {@link pairsByteSize} bytes. */
-export function encodePairs(source: PairSource, target: Uint8Array): void {
-  const bytes = latin1Bytes(target.buffer, target.byteOffset, target.byteLength);
+/** Writes `source` to `bytes` at `at`, where {@link pairsByteSize} bytes are free. */
+export function encodePairs(source: PairSource, bytes: Latin1Bytes, at: number): void {
   const count = source.count;
-  putU32(target, 0, count);
-  let lengthAt = 4;
-  let textAt = 4 + count * 8;
+  putU32(bytes, at, count);
+  let lengthAt = at + 4;
+  let textAt = lengthAt + count * 8;
   for (let i = 0; i < count; i++) {
     const name = source.nameAt(i);
     const value = source.valueAt(i);
-    putU32(target, lengthAt, name.length);
-    putU32(target, lengthAt + 4, value.length);
+    putU32(bytes, lengthAt, name.length);
+    putU32(bytes, lengthAt + 4, value.length);
     lengthAt += 8;
     textAt = putText(bytes, textAt, name);
     textAt = putText(bytes, textAt, value);
@@ -85,8 +84,9 @@ export function encodePairs(source: PairSource, target: Uint8Array): void {
 /** The pairs block of `pairs` in memory of its own. */
 export function pairsBlock(pairs: readonly (readonly [string, string])[]): Uint8Array {
   const source = new PairList(pairs);
-  const block = new Uint8Array(pairsByteSize(source));
-  encodePairs(source, block);
+  const size = pairsByteSize(source);
+  const block = new Uint8Array(size);
+  encodePairs(source, latin1Bytes(block.buffer, 0, size), 0);
   return block;
 }
 

@@ -42,9 +42,9 @@ export class GuestResults {
     if (source.count === 0) return this.empty(ptrPtr, lenPtr);
     const size = pairsByteSize(source);
     const ptr = this.reserve(size, ptrPtr, lenPtr);
-    const target = ptr === 0 ? null : this.#memory.view(ptr, size);
-    if (target === null) return STATUS.invalidMemoryAccess;
-    encodePairs(source, target);
+    const bytes = ptr === 0 ? null : this.#memory.whole(ptr, size);
+    if (bytes === null) return STATUS.invalidMemoryAccess;
+    encodePairs(source, bytes, ptr);
     return STATUS.ok;
   }
 
