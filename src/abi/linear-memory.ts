@@ -139,7 +139,7 @@ export class LinearMemory {
   }
 
   #current(): Latin1Bytes {
-    // A detached view has no first byte; asking for its length is ten times as expensive.
+    // A detached view has no first byte; asking for its length costs more (docs/perf.md).
     if (this.#bytes[0] === undefined) this.#renew();
     return this.#bytes;
   }

@@ -1,7 +1,7 @@
 /**
  * Short texts that guests pass again and again (names of headers, paths of properties), by their
- * bytes: finding one costs a third of making the string anew, and comparing it with a header's name
- * mostly compares two pointers. Bounded: a slot keeps the text that was asked for last.
+ * bytes: finding one makes no string, and comparing it with a header's name mostly compares two
+ * pointers. Bounded: a slot keeps the text that was asked for last.
  * @hot per-hostcall
  */
 import type { Latin1Bytes } from "./latin1.ts";

@@ -1,6 +1,6 @@
 /**
  * Random UUIDs for `x-request-id`. Source: RFC 9562 section 5.4. Written into one buffer from a
- * pool of random bytes: a fifth of what the general function of Node costs.
+ * pool of random bytes, without the checks and options of Node's general function.
  * @hot per-request
  */
 import { randomFillSync } from "node:crypto";

@@ -32,7 +32,7 @@ const SLOTS_MIN = 64;
  * context: since ids are ours to choose, one whose slot is taken is passed over. A Map would do the
  * same at the price of the garbage collector's: each rehash leaves its old table linked to the next
  * one, and from the first table that grew old on all contexts survive until a full collection
- * (measured: 20 us a request).
+ * (docs/perf.md).
  */
 export class ContextTable {
   #slots: (GuestContext | null)[] = new Array<GuestContext | null>(SLOTS_MIN).fill(null);
