@@ -5,6 +5,7 @@
  *   dupFd(fd)       -> a duplicate of fd with close-on-exec, or -errno.
  *   closeFd(fd)     -> 0, or -errno.
  *   socketEnds(fd)  -> "peerIp peerPort localIp localPort" of an IP socket, "" for anything else.
+ *   capReceiveBuffer(fd, bytes) -> the bytes that the kernel now keeps at most for fd, or -errno.
  *   armLoopGuard()  -> true when the guard of this thread is armed (built with uv.h).
  *
  * The guard: uWebSockets.js registers sockets as uv_poll handles that nobody closes when a worker
@@ -57,6 +58,22 @@ static napi_value close_fd(napi_env env, napi_callback_info info) {
   /* EINTR is not retried: on Linux the descriptor is gone, and its number may be somebody else's. */
   int result = close(fd_argument(env, info));
   return make_int(env, result < 0 ? -errno : 0);
+}
+
+/* Also ends the kernel's own tuning of the buffer. It keeps room for its own books: twice `bytes`. */
+static napi_value cap_receive_buffer(napi_env env, napi_callback_info info) {
+  int fd = fd_argument(env, info);
+  size_t count = 2;
+  napi_value arguments[2];
+  int32_t bytes = 0;
+  socklen_t size = sizeof bytes;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count < 2 ||
+      napi_get_value_int32(env, arguments[1], &bytes) != napi_ok) {
+    return make_int(env, -EINVAL);
+  }
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, size) != 0) return make_int(env, -errno);
+  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &size) != 0) return make_int(env, -errno);
+  return make_int(env, bytes);
 }
 
 /* "ip port" into text, or false where the address is no IP address. */
@@ -199,6 +216,7 @@ NAPI_MODULE_INIT() {
       {"dupFd", NULL, dup_fd, NULL, NULL, NULL, napi_enumerable, NULL},
       {"closeFd", NULL, close_fd, NULL, NULL, NULL, napi_enumerable, NULL},
       {"socketEnds", NULL, socket_ends, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"capReceiveBuffer", NULL, cap_receive_buffer, NULL, NULL, NULL, napi_enumerable, NULL},
       {"armLoopGuard", NULL, arm_loop_guard, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof properties / sizeof *properties, properties);

@@ -8,6 +8,11 @@ export const LIMITS = {
    * Body slabs of one silo; above, chunks come from the heap. Slabs are made as they are needed.
    */
   bodySlabBytes: 268_435_456,
+  /**
+   * What the kernel may keep of a uWS connection. uWS goes on reading, though it is paused, as long
+   * as one read fills its 512 KiB; the kernel takes this value twice, for its own books.
+   */
+  uwsReceiveBufferBytes: 212_992,
   /** Default high watermark of a stream or connection buffer (Envoy: 1 MiB). */
   bufferBytesDefault: 1_048_576,
   /** Default for `max_request_headers_kb` (Envoy: 60 KiB). */

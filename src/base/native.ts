@@ -18,6 +18,12 @@ export interface NativeBindings {
    */
   socketEnds(fd: number): string;
   /**
+   * Lets the kernel keep about `bytes` that were not read of a socket, and no more as it sees fit.
+   * @returns the bytes it keeps at most, its own books among them, or a negative errno.
+   * Thread: any.
+   */
+  capReceiveBuffer(fd: number, bytes: number): number;
+  /**
    * Call once at the start of a worker, before uWS is loaded: when the worker is killed, the
    * handles that uWS left open are closed instead of aborting the process. False: built without
    * libuv.

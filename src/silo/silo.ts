@@ -102,7 +102,10 @@ class Silo implements SiloControl {
     if (seat.transport === "uws") {
       this.#uws ??= await openUws();
       const socketEnds = (fd: number): string => native?.socketEnds(fd) ?? "";
-      const gate = { closed, socketEnds, slab: this.#slab };
+      const capReceiveBuffer = (fd: number, bytes: number): void => {
+        native?.capReceiveBuffer(fd, bytes);
+      };
+      const gate = { closed, socketEnds, capReceiveBuffer, slab: this.#slab };
       const listener = new UwsListener(httpManager(managers[0]), this.#uws, gate);
       if (boot.dispatch !== "fd") await listener.listen(port);
       return listener;

@@ -6,8 +6,6 @@ export interface Difference {
   readonly file: string;
   readonly test: RegExp;
   readonly why: string;
-  /** It depends on time whether the test fails. */
-  readonly sometimes?: true;
 }
 
 export const UWS_DIFFERENCES: readonly Difference[] = [
@@ -31,12 +29,6 @@ export const UWS_DIFFERENCES: readonly Difference[] = [
     file: "forwarding",
     test: /^a blank before a colon/,
     why: "the build waits for more of such a head (framing self-test)",
-  },
-  {
-    file: "bodies",
-    test: /^an upload of 1 GiB/,
-    why: "a paused uWS reads on as long as the socket fills its buffer of 512 KiB",
-    sometimes: true,
   },
   { file: "bodies", test: /^informational responses/, why: "uWS cannot send 1xx but 100" },
   {

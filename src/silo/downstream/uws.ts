@@ -4,6 +4,7 @@
  * see docs/adr/010-uws-connections.md. Thread: one silo. @hot per-request
  */
 import { assert } from "../../base/assert.ts";
+import { LIMITS } from "../../base/limits.ts";
 import { Logger } from "../../base/log.ts";
 import type { H1ErrorCode } from "../../http/h1/errors.ts";
 import { h1Error } from "../../http/h1/errors.ts";
@@ -35,6 +36,7 @@ const UNKNOWN_TLS: TlsInfo = {
 export interface UwsGate {
   /** As the addon's. */
   socketEnds(fd: number): string;
+  capReceiveBuffer(fd: number, bytes: number): void;
   /** Where request bodies lie. */
   readonly slab: BodySlab;
   /** Told when a connection is gone. */
@@ -92,6 +94,7 @@ export class UwsListener implements DownstreamListener, ConnectionOwner, Strange
     const text = this.#gate.socketEnds(fd);
     const count = this.#openCount;
     this.#arriving = text === "" ? null : this.#endsIn(text);
+    this.#gate.capReceiveBuffer(fd, LIMITS.uwsReceiveBufferBytes);
     this.#app.adoptSocket(fd);
     this.#arriving = null;
     assert(this.#openCount === count + 1, "uWS takes over every descriptor");

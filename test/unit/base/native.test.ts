@@ -58,6 +58,28 @@ describe("native addon", NEEDS_NATIVE, () => {
     for (const odd of [-1, Number.NaN, 0]) assert.equal(bindings.socketEnds(odd), "");
   });
 
+  it("caps what the kernel keeps of a connection that nobody reads", async () => {
+    const bindings = present(NATIVE, "addon");
+    const server = createServer({ pauseOnConnect: true }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as { port: number };
+    const accepted = once(server, "connection");
+    const visitor = await client(port);
+    const [socket] = (await accepted) as [Socket & { _handle: { fd: number } }];
+    const { fd } = socket._handle;
+    for (const bytes of [16_384, 65_536]) {
+      assert.equal(
+        bindings.capReceiveBuffer(fd, bytes),
+        process.platform === "linux" ? 2 * bytes : bytes,
+      );
+    }
+    assert.ok(bindings.capReceiveBuffer(-1, 16_384) < 0);
+    assert.ok(bindings.capReceiveBuffer(fd, undefined as unknown as number) < 0);
+    visitor.destroy();
+    socket.destroy();
+    server.close();
+  });
+
   it("keeps the process alive when a worker with open uWS sockets is killed", (context) => {
     const { status, stdout, stderr } = spawnSync(process.execPath, [KILLED], { encoding: "utf8" });
     if (stdout.includes("SKIP")) {

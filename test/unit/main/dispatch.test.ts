@@ -7,6 +7,7 @@ const BINDINGS: NativeBindings = {
   dupFd: () => -1,
   closeFd: () => -1,
   socketEnds: () => "",
+  capReceiveBuffer: () => -1,
   armLoopGuard: () => false,
 };
 const LOADED: NativeResult = { kind: "loaded", bindings: BINDINGS, path: "granary.node" };
