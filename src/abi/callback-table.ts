@@ -61,6 +61,14 @@ export const CALLBACKS = {
 export type CallbackName = keyof typeof CALLBACKS;
 export const CALLBACK_NAMES = Object.keys(CALLBACKS) as CallbackName[];
 
+/** Callbacks that a guest may export and Granary never calls, with the reason. */
+export const UNCALLED = {
+  proxy_on_request_metadata: "needs HTTP/2 METADATA frames, which Envoy reads with allow_metadata",
+  proxy_on_response_metadata: "needs HTTP/2 METADATA frames, which Envoy reads with allow_metadata",
+  proxy_on_foreign_function: "nothing calls it, in Envoy either: it is for programs that embed it",
+  proxy_on_redis_call_response: "answers proxy_redis_call, which is not implemented",
+} as const satisfies Partial<Record<CallbackName, string>>;
+
 /** What an absent callback counts as: done, accepted, or Continue. Source: ABI 2.2. */
 export function resultWhenAbsent(name: CallbackName): number {
   return CALLBACKS[name].result === "bool" ? 1 : 0;

@@ -4,7 +4,7 @@
  * when the files differ.
  */
 import { PROXY_ERRORS, type ProxyErrorRow } from "../base/errors.ts";
-import { CALLBACKS, type CallbackSpec } from "./callback-table.ts";
+import { CALLBACKS, type CallbackName, type CallbackSpec, UNCALLED } from "./callback-table.ts";
 import { EMSCRIPTEN_FUNCTIONS, EMSCRIPTEN_NAMES, type EmscriptenAnswer } from "./emscripten.ts";
 import { STATUS, type StatusName } from "./enums.ts";
 import { HOSTCALLS } from "./hostcall-table.ts";
@@ -72,7 +72,10 @@ export function renderHostcallPage(input: HostcallPageInput): string {
     "",
     "Every callback may be absent; it then counts as `true` or Continue.",
     "",
-    ...markdownTable(["export", "since", "context", "parameters", "result"], callbackRows()),
+    ...markdownTable(
+      ["export", "since", "context", "parameters", "result", "called"],
+      callbackRows(),
+    ),
     "",
   ].join("\n");
 }
@@ -156,12 +159,14 @@ function emscriptenRows(): readonly (readonly string[])[] {
 }
 
 function callbackRows(): readonly (readonly string[])[] {
+  const uncalled: Partial<Record<CallbackName, string>> = UNCALLED;
   return Object.entries<CallbackSpec>(CALLBACKS).map(([name, spec]) => [
     asCode(name),
     spec.since,
     spec.context,
     String(spec.arity),
     spec.result === "none" ? "" : spec.result,
+    name in uncalled ? `never: ${uncalled[name as CallbackName]}` : "yes",
   ]);
 }
 

@@ -38,7 +38,12 @@ export class ContextTable {
   #slots: (GuestContext | null)[] = new Array<GuestContext | null>(SLOTS_MIN).fill(null);
   #mask = SLOTS_MIN - 1;
   #count = 0;
-  #lastId = 0;
+  #lastId: number;
+
+  /** @param lastId the id before the first one, 0..0xffffffff */
+  constructor(lastId = 0) {
+    this.#lastId = lastId;
+  }
 
   /** A free id. `add` it before the next call. */
   nextId(): ContextId {

@@ -52,9 +52,10 @@ function getters(env: HostcallEnv) {
       const map = readable(call, type);
       return map === null ? results.empty(ptrPtr, lenPtr) : results.pairs(map, ptrPtr, lenPtr);
     },
+    // Asking for the size of trailers makes them where they could be added (ABI 4.4).
     proxy_get_header_map_size: (type, sizePtr) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
-      const map = readable(call, type);
+      const map = readable(call, type) ?? writable(call, type);
       if (map === null) return STATUS.badArgument;
       return memory.writeU32(sizePtr, map.byteSize) ? STATUS.ok : STATUS.invalidMemoryAccess;
     },

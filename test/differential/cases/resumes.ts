@@ -200,15 +200,23 @@ const trailers = (
   script: readonly ScriptStep[],
 ): DifferentialCase => single(`trailers-${name}`, shows, program, { script, hcm: WITH_TRAILERS });
 
-const TRAILERS: readonly DifferentialCase[] = [
+/** What a filter may call in its last body callback, where there are no trailers yet. */
+const CALLS: readonly (readonly [name: string, shows: string, step: (type: number) => Step])[] = [
+  ["added", "makes", (type) => ["proxy_add_header_map_value", type, "x-made", "yes"]],
+  ["set", "sets all", (type) => ["proxy_set_header_map_pairs", type, [["x-made", "yes"]]]],
+  ["sized", "asks for the size of", (type) => ["proxy_get_header_map_size", type]],
+  ["removed-none", "removes one of", (type) => ["proxy_remove_header_map_value", type, "x-made"]],
+  ["read-none", "reads one of", (type) => ["proxy_get_header_map_value", type, "x-made"]],
+  ["listed-none", "reads all", (type) => ["proxy_get_header_map_pairs", type]],
+];
+
+const MADE = CALLS.flatMap(([name, shows, step]) => [
   trailers(
-    "added-request",
-    "a filter makes request trailers in its last body callback",
+    `${name}-request`,
+    `a filter ${shows} request trailers in its last body callback`,
     {
-      proxy_on_request_body: {
-        nth: 2,
-        steps: [["proxy_add_header_map_value", 1, "x-made", "yes"]],
-      },
+      proxy_on_request_body: { nth: 2, steps: [step(1)] },
+      proxy_on_request_trailers: { steps: [["proxy_get_header_map_pairs", 1]] },
     },
     [
       ...inParts([CHUNKED_POST, chunk("body")]),
@@ -219,13 +227,11 @@ const TRAILERS: readonly DifferentialCase[] = [
     ],
   ),
   trailers(
-    "added-response",
-    "a filter makes response trailers in its last body callback",
+    `${name}-response`,
+    `a filter ${shows} response trailers in its last body callback`,
     {
-      proxy_on_response_body: {
-        nth: 2,
-        steps: [["proxy_add_header_map_value", 3, "x-made", "yes"]],
-      },
+      proxy_on_response_body: { nth: 2, steps: [step(3)] },
+      proxy_on_response_trailers: { steps: [["proxy_get_header_map_pairs", 3]] },
     },
     [
       send(GET),
@@ -235,6 +241,10 @@ const TRAILERS: readonly DifferentialCase[] = [
       RESPONSE,
     ],
   ),
+]);
+
+const TRAILERS: readonly DifferentialCase[] = [
+  ...MADE,
   trailers(
     "changed",
     "trailers are changed on both sides",

@@ -1,9 +1,21 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { CALLBACK_NAMES, UNCALLED } from "../../../src/abi/callback-table.ts";
 import { renderErrorPage, renderHostcallPage } from "../../../src/abi/hostcall-docs.ts";
 import { HOSTCALL_NAMES } from "../../../src/abi/hostcall-table.ts";
 import { WASI_NAMES } from "../../../src/abi/wasi-table.ts";
 import { PROXY_ERRORS } from "../../../src/base/errors.ts";
+import { REPOSITORY_ROOT } from "../../harness/filter-rig.ts";
+
+/** The text of every source file below `folder`. */
+function sourceText(folder: string): string[] {
+  const root = join(REPOSITORY_ROOT, folder);
+  return readdirSync(root, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => readFileSync(join(root, name), "utf8"));
+}
 
 function page(): string {
   return renderHostcallPage({
@@ -43,6 +55,16 @@ describe("the page of hostcalls", () => {
       row,
       "| `fd_seek` | `fd, offset: i64, whence, *new_offset` | 70 for fd 0, 1, 2; else 8 |",
     );
+  });
+
+  it("tells which callbacks are never called, and these are those that the VM never enters", () => {
+    const called = sourceText("src/vm").join("\n");
+    for (const name of CALLBACK_NAMES) {
+      const isEntered = called.includes(`entries.${name}`);
+      assert.equal(isEntered, !(name in UNCALLED), name);
+      const cell = name in UNCALLED ? /\| never: [^|]+ \|$/ : /\| yes \|$/;
+      assert.match(rowOf(page(), `\`${name}\``), cell);
+    }
   });
 
   it("gives every row of a table as many cells as its header", () => {

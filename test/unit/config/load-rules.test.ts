@@ -142,6 +142,12 @@ const ROWS: readonly Row[] = [
     "codec_type",
     "write AUTO or HTTP1 or HTTP2",
   ],
+  [
+    "HTTP/2 METADATA frames",
+    { hcm: "http2_protocol_options: {allow_metadata: true} # <<" },
+    "allow_metadata",
+    "not implemented",
+  ],
   ["tracing", { hcm: "tracing: {} # <<" }, "tracing", "not implemented"],
   [
     "upgrades",
