@@ -2,9 +2,9 @@
  * Leveled log lines on stderr in Envoy's format, written synchronously so that no line is lost when
  * a thread ends. Callers on a hot path test `enabled()` before they build a message.
  */
-import { writeSync } from "node:fs";
 import { threadId } from "node:worker_threads";
 import { systemClock } from "./clock.ts";
+import { writeStderrLine } from "./stderr-lines.ts";
 
 export const LOG_LEVELS = [
   "trace",
@@ -39,13 +39,7 @@ export const DEFAULT_LOG_FORMAT = "[%Y-%m-%d %T.%e][%t][%l][%n] %v";
 const thresholds = new Map<LogComponent, number>();
 let defaultThreshold = 2;
 let format = DEFAULT_LOG_FORMAT;
-let sink: (line: string) => void = (line) => {
-  try {
-    writeSync(2, line);
-  } catch {
-    // EAGAIN on a full pipe, or a closed stderr: a log line must never end the proxy.
-  }
-};
+let sink: (line: string) => void = writeStderrLine;
 
 /** A logger bound to one component. Thread: any; levels are per thread. */
 export class Logger {
