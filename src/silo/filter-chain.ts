@@ -6,61 +6,16 @@
  */
 
 import type { BodyChunk } from "../shm/body-chunk.ts";
-import { DATA_STATUS, HEADERS_STATUS, TRAILERS_STATUS } from "../vm/types.ts";
+import { DATA_STATUS, HEADERS_STATUS, SUSPENDED, TRAILERS_STATUS } from "../vm/types.ts";
 import { BodyBuffer } from "./body-buffer.ts";
-
-export const REQUEST = 0;
-export const RESPONSE = 1;
-export type Direction = typeof REQUEST | typeof RESPONSE;
-
-export interface HttpFilter {
-  /** Returns a HEADERS_STATUS. */
-  onHeaders(direction: Direction, endStream: boolean): number;
-  /** Returns a DATA_STATUS; `data` is what just arrived, changed in place at will. */
-  onData(direction: Direction, data: BodyBuffer, endStream: boolean): number;
-  /** Returns a TRAILERS_STATUS. */
-  onTrailers(direction: Direction): number;
-  onLog(): void;
-  onDestroy(): void;
-}
-
-export function logFilters(filters: readonly HttpFilter[]): void {
-  for (let i = 0; i < filters.length; i++) (filters[i] as HttpFilter).onLog();
-}
-
-export function destroyFilters(filters: readonly HttpFilter[]): void {
-  for (let i = 0; i < filters.length; i++) (filters[i] as HttpFilter).onDestroy();
-}
-
-/** Where a direction ends, and who hears of its buffer. Implemented by the stream. */
-export interface ChainSink {
-  sinkHeaders(direction: Direction, endStream: boolean): void;
-  /** The sink empties `data`. */
-  sinkData(direction: Direction, data: BodyBuffer, endStream: boolean): void;
-  sinkTrailers(direction: Direction): void;
-  /** A filter holds more than the buffer limit and did not ask for back-pressure: 413 or 500. */
-  bufferOverflow(direction: Direction): void;
-  bufferHigh(direction: Direction): void;
-  bufferLow(direction: Direction): void;
-  /** No filter callback of this direction is running any more. */
-  unwound(direction: Direction): void;
-}
-
-const ITERATION = { continue: 0, stopSingle: 1, stopAllBuffer: 2, stopAllWatermark: 3 } as const;
-
-/** Where one filter stands in one direction. */
-class FilterSlot {
-  readonly filter: HttpFilter;
-  iteration: number = ITERATION.continue;
-  headersContinued = false;
-  endStream = false;
-  constructor(filter: HttpFilter) {
-    this.filter = filter;
-  }
-  get stoppedAll(): boolean {
-    return this.iteration >= ITERATION.stopAllBuffer;
-  }
-}
+import {
+  type ChainSink,
+  type Direction,
+  FilterSlot,
+  type HttpFilter,
+  ITERATION,
+} from "./http-filter.ts";
+import { type SuspendedEvent, SuspendedWalk } from "./suspended-walk.ts";
 
 export class ChainDirection {
   readonly direction: Direction;
@@ -73,6 +28,8 @@ export class ChainDirection {
   #aborted = false;
   #sourcePaused = false;
   #depth = 0;
+  /** A filter has not answered yet. */
+  #suspended: SuspendedWalk | null = null;
 
   /** `bufferBytesMax`: what filters may hold before overflow or back-pressure. */
   constructor(direction: Direction, sink: ChainSink, bufferBytesMax: number) {
@@ -91,6 +48,11 @@ export class ChainDirection {
     return this.#buffered;
   }
 
+  /** What the filter that is suspended in a data callback looks at, or null. */
+  get suspendedData(): BodyBuffer | null {
+    return this.#suspended === null ? null : this.#suspended.data;
+  }
+
   get aborted(): boolean {
     return this.#aborted;
   }
@@ -103,6 +65,8 @@ export class ChainDirection {
   abort(): void {
     this.#aborted = true;
     this.#dropBuffer();
+    this.#suspended?.drop();
+    this.#suspended = null;
   }
 
   headers(endStream: boolean): void {
@@ -122,21 +86,26 @@ export class ChainDirection {
   /** `chunk`: null = no bytes. */
   data(chunk: BodyChunk | null, endStream: boolean): void {
     if (this.#aborted) return;
-    this.#ended = endStream;
+    if (this.#suspended !== null) {
+      this.#suspended.hold(chunk, endStream);
+      this.#press(this.#suspended.heldBytes);
+      return;
+    }
     const data = new BodyBuffer();
     if (chunk !== null) data.append(chunk);
     this.#depth++;
-    this.#dataFrom(0, data, endStream);
+    this.#wholeData(data, endStream);
     this.#leave();
-    data.clear();
   }
 
   trailers(): void {
     if (this.#aborted) return;
-    this.#ended = true;
-    this.#trailers = true;
+    if (this.#suspended !== null) {
+      this.#suspended.steps.push({ kind: "trailers" });
+      return;
+    }
     this.#depth++;
-    this.#trailersFrom(0);
+    this.#wholeTrailers();
     this.#leave();
   }
 
@@ -158,12 +127,29 @@ export class ChainDirection {
     for (let i = 0; i < this.#slots.length; i++) {
       const slot = this.#slots[i] as FilterSlot;
       if (slot.filter !== filter) continue;
-      if (this.#aborted || slot.iteration === ITERATION.continue) return;
+      if (this.#aborted) return;
+      if (this.#suspended !== null) {
+        this.#suspended.steps.push({ kind: "resume", filter });
+        return;
+      }
+      if (slot.iteration === ITERATION.continue) return;
       this.#depth++;
       this.#continueAt(i, slot);
       this.#leave();
       return;
     }
+  }
+
+  /** The call of `filter` that was suspended has returned `status`: as if it returned just now. */
+  settle(filter: HttpFilter, status: number): void {
+    const walk = this.#suspended;
+    if (walk === null || this.#slots[walk.index]?.filter !== filter) return;
+    this.#suspended = null;
+    this.#depth++;
+    this.#answered(walk, status);
+    walk.data.clear();
+    this.#replay(walk);
+    this.#leave();
   }
 
   #leave(): void {
@@ -176,7 +162,12 @@ export class ChainDirection {
       const slot = this.#slots[i] as FilterSlot;
       slot.endStream = endStream;
       const status = slot.filter.onHeaders(this.direction, endStream);
-      if (this.#aborted || !this.#afterHeaders(slot, status)) return;
+      if (this.#aborted) return;
+      if (status === SUSPENDED) {
+        this.#suspend(i, { kind: "headers", endStream });
+        return;
+      }
+      if (!this.#afterHeaders(slot, status)) return;
     }
     this.#sink.sinkHeaders(this.direction, endStream);
   }
@@ -198,9 +189,22 @@ export class ChainDirection {
     }
   }
 
-  #dataFrom(index: number, data: BodyBuffer, endStream: boolean): void {
+  #wholeData(data: BodyBuffer, endStream: boolean): void {
+    this.#ended = endStream;
+    this.#dataFrom(0, data, endStream, -1);
+    data.clear();
+  }
+
+  #wholeTrailers(): void {
+    this.#ended = true;
+    this.#trailers = true;
+    this.#trailersFrom(0);
+  }
+
+  /** `madeFrom`: a filter made trailers, which the filters from here on have to see; -1 = none. */
+  #dataFrom(index: number, data: BodyBuffer, endStream: boolean, madeFrom: number): void {
     let end = endStream;
-    let trailersFrom = -1;
+    let trailersFrom = madeFrom;
     for (let i = index; i < this.#slots.length; i++) {
       const slot = this.#slots[i] as FilterSlot;
       if (slot.stoppedAll) {
@@ -213,6 +217,11 @@ export class ChainDirection {
       const hadTrailers = this.#trailers;
       const status = slot.filter.onData(this.direction, data, end);
       if (this.#aborted) return;
+      if (status === SUSPENDED) {
+        this.#suspend(i, { kind: "data", endStream: end, hadTrailers, trailersFrom });
+        this.#suspended?.data.moveFrom(data);
+        return;
+      }
       if (end && !hadTrailers && this.#trailers) {
         end = false;
         trailersFrom = i + 1;
@@ -250,16 +259,23 @@ export class ChainDirection {
       if (slot.stoppedAll) return;
       const status = slot.filter.onTrailers(this.direction);
       if (this.#aborted) return;
-      if (status !== TRAILERS_STATUS.continue) {
-        slot.iteration = ITERATION.stopSingle;
+      if (status === SUSPENDED) {
+        this.#suspend(i, { kind: "trailers" });
         return;
       }
-      if (slot.iteration === ITERATION.stopSingle) {
-        this.#continueAt(i, slot);
-        return;
-      }
+      if (!this.#afterTrailers(i, slot, status)) return;
     }
     this.#sink.sinkTrailers(this.direction);
+  }
+
+  #afterTrailers(index: number, slot: FilterSlot, status: number): boolean {
+    if (status !== TRAILERS_STATUS.continue) {
+      slot.iteration = ITERATION.stopSingle;
+      return false;
+    }
+    if (slot.iteration !== ITERATION.stopSingle) return true;
+    this.#continueAt(index, slot);
+    return false;
   }
 
   /** Envoy's commonContinue: headers, held data and trailers follow from here on. */
@@ -271,33 +287,102 @@ export class ChainDirection {
       this.#headersFrom(index + 1, this.#ended && this.#buffered === null && !this.#trailers);
     }
     if (this.#aborted) return;
+    if (this.#suspended !== null) {
+      this.#suspended.steps.push({ kind: "held", from, resumed: index });
+      return;
+    }
+    this.#passHeld(from, slot);
+  }
+
+  /** What was held for `slot`, which goes on: data and trailers to the filters from `from` on. */
+  #passHeld(from: number, slot: FilterSlot): void {
     const hadTrailers = this.#trailers;
     const data = this.#buffered;
     if (data !== null) {
       this.#buffered = null;
       // The filter itself sees held data only after stop-all; its end-of-stream mark is renewed.
       slot.endStream = false;
-      this.#dataFrom(from, data, this.#ended && !hadTrailers);
+      this.#dataFrom(from, data, this.#ended && !hadTrailers, -1);
       this.#drained();
     }
-    if (hadTrailers && !this.#aborted) this.#trailersFrom(from);
+    if (!hadTrailers || this.#aborted) return;
+    if (this.#suspended !== null) this.#suspended.steps.push({ kind: "trailersFrom", from });
+    else this.#trailersFrom(from);
+  }
+
+  #suspend(index: number, event: SuspendedEvent): void {
+    this.#suspended = new SuspendedWalk(index, event);
+  }
+
+  /** Goes on where `walk` was suspended. */
+  #answered(walk: SuspendedWalk, status: number): void {
+    const { index, event } = walk;
+    const slot = this.#slots[index] as FilterSlot;
+    if (event.kind === "headers") {
+      if (this.#afterHeaders(slot, status)) this.#headersFrom(index + 1, event.endStream);
+      return;
+    }
+    if (event.kind === "trailers") {
+      if (this.#afterTrailers(index, slot, status)) this.#trailersFrom(index + 1);
+      return;
+    }
+    const madeTrailers = event.endStream && !event.hadTrailers && this.#trailers;
+    const end = event.endStream && !madeTrailers;
+    const trailersFrom = madeTrailers ? index + 1 : event.trailersFrom;
+    if (!this.#afterData(index, slot, status, walk.data)) return;
+    this.#dataFrom(index + 1, walk.data, end, trailersFrom);
+  }
+
+  /** Does what waited for the answer, until a filter is suspended again. */
+  #replay(walk: SuspendedWalk): void {
+    const { steps } = walk;
+    for (let i = 0; i < steps.length && !this.#aborted; i++) {
+      if (this.#suspended !== null) {
+        this.#suspended.steps.push(...steps.slice(i));
+        return;
+      }
+      this.#step(steps[i] as SuspendedWalk["steps"][number]);
+    }
+    if (this.#aborted) walk.drop();
+    else this.#drained();
+  }
+
+  #step(step: SuspendedWalk["steps"][number]): void {
+    switch (step.kind) {
+      case "held":
+        this.#passHeld(step.from, this.#slots[step.resumed] as FilterSlot);
+        return;
+      case "trailersFrom":
+        this.#trailersFrom(step.from);
+        return;
+      case "resume":
+        this.resume(step.filter);
+        return;
+      case "data":
+        this.#wholeData(step.data, step.endStream);
+        return;
+      default:
+        this.#wholeTrailers();
+    }
   }
 
   #keep(data: BodyBuffer, watermark: boolean): void {
     const held = this.#buffered ?? new BodyBuffer();
     this.#buffered = held;
     if (held !== data) held.moveFrom(data);
-    if (held.byteLength <= this.#limit) return;
-    if (!watermark) {
-      this.#sink.bufferOverflow(this.direction);
-    } else if (!this.#sourcePaused) {
-      this.#sourcePaused = true;
-      this.#sink.bufferHigh(this.direction);
-    }
+    if (watermark) this.#press(held.byteLength);
+    else if (held.byteLength > this.#limit) this.#sink.bufferOverflow(this.direction);
+  }
+
+  /** Stops the source of what is held when it is too much. */
+  #press(heldBytes: number): void {
+    if (heldBytes <= this.#limit || this.#sourcePaused) return;
+    this.#sourcePaused = true;
+    this.#sink.bufferHigh(this.direction);
   }
 
   #drained(): void {
-    if (!this.#sourcePaused || this.#aborted) return;
+    if (!this.#sourcePaused || this.#aborted || this.#suspended !== null) return;
     if (this.#buffered !== null && this.#buffered.byteLength > this.#limit / 2) return;
     this.#sourcePaused = false;
     this.#sink.bufferLow(this.direction);
@@ -307,14 +392,4 @@ export class ChainDirection {
     this.#buffered?.clear();
     this.#buffered = null;
   }
-}
-
-/** Puts `filters`, which are in request order, into both directions of a stream. */
-export function chainFilters(
-  filters: readonly HttpFilter[],
-  request: ChainDirection,
-  response: ChainDirection,
-): void {
-  for (let i = 0; i < filters.length; i++) request.add(filters[i] as HttpFilter);
-  for (let i = filters.length - 1; i >= 0; i--) response.add(filters[i] as HttpFilter);
 }

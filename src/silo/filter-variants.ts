@@ -16,8 +16,8 @@ import {
   type PluginHost,
   TRAILERS_STATUS,
 } from "../vm/types.ts";
-import type { Direction, HttpFilter } from "./filter-chain.ts";
-import { RESPONSE } from "./filter-chain.ts";
+import type { Direction, HttpFilter } from "./http-filter.ts";
+import { RESPONSE } from "./http-filter.ts";
 import type { Stream } from "./stream.ts";
 
 type VariantStats = HandlesOf<typeof FILTER_VARIANT_STATS>;

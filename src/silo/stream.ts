@@ -9,8 +9,8 @@ import { BodyChunk } from "../shm/body-chunk.ts";
 import { refusalOf } from "./admission.ts";
 import type { BodyBuffer } from "./body-buffer.ts";
 import type { RequestDecoder, RequestMeta, ResponseEncoder } from "./downstream/types.ts";
+import { ChainDirection } from "./filter-chain.ts";
 import {
-  ChainDirection,
   type ChainSink,
   chainFilters,
   type Direction,
@@ -19,7 +19,7 @@ import {
   logFilters,
   REQUEST,
   RESPONSE,
-} from "./filter-chain.ts";
+} from "./http-filter.ts";
 import type { HttpManager } from "./http-manager.ts";
 import {
   errorReply,

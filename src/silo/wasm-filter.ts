@@ -6,22 +6,19 @@
  */
 import type { HeaderMap } from "../http/header-map.ts";
 import { HeaderMap as Headers } from "../http/header-map.ts";
+import { DIRECTION } from "../vm/current-call.ts";
 import type { BufferHost, HeaderHost, LocalReply, StreamHost, StreamRoles } from "../vm/roles.ts";
 import {
   DATA_STATUS,
   HEADERS_STATUS,
   type Plugin,
   type StreamContext,
+  SUSPENDED,
   TRAILERS_STATUS,
 } from "../vm/types.ts";
 import type { BodyBuffer } from "./body-buffer.ts";
-import {
-  type ChainDirection,
-  type Direction,
-  type HttpFilter,
-  REQUEST,
-  RESPONSE,
-} from "./filter-chain.ts";
+import type { ChainDirection } from "./filter-chain.ts";
+import { type Direction, type HttpFilter, REQUEST, RESPONSE } from "./http-filter.ts";
 import { StreamProperties } from "./properties.ts";
 import type { Stream } from "./stream.ts";
 
@@ -39,7 +36,35 @@ class Phase {
   buffering = false;
   /** The guest stopped in a body callback: what is held stays its to see. */
   stoppedInData = false;
+  /** In a body callback: what it looks at; null while what the chain keeps for it is that. */
   data: BodyBuffer | null = null;
+  /** The callback that has not returned yet. */
+  suspended: "" | "headers" | "data" | "trailers" = "";
+
+  afterHeaders(status: number): void {
+    if (status === HEADERS_STATUS.continue) this.headersOpen = false;
+  }
+
+  afterData(status: number): void {
+    this.inData = false;
+    this.data = null;
+    this.buffering = status === DATA_STATUS.stopAndBuffer;
+    this.stoppedInData = status !== DATA_STATUS.continue;
+    if (status === DATA_STATUS.continue) this.headersOpen = false;
+  }
+
+  afterTrailers(status: number): void {
+    if (status === TRAILERS_STATUS.continue) this.release();
+  }
+
+  /** The callback that was suspended has returned. */
+  settle(status: number): void {
+    const { suspended } = this;
+    this.suspended = "";
+    if (suspended === "headers") this.afterHeaders(status);
+    else if (suspended === "data") this.afterData(status);
+    else this.afterTrailers(status);
+  }
 
   release(): void {
     this.headersOpen = false;
@@ -84,7 +109,8 @@ export class WasmFilter implements HttpFilter {
     } else {
       status = context.onResponseHeaders(info.responseHeaders?.count ?? 0, endStream);
     }
-    if (status === HEADERS_STATUS.continue) phase.headersOpen = false;
+    if (status === SUSPENDED) phase.suspended = "headers";
+    else phase.afterHeaders(status);
     return status;
   }
 
@@ -100,11 +126,10 @@ export class WasmFilter implements HttpFilter {
       direction === REQUEST
         ? context.onRequestBody(size, endStream)
         : context.onResponseBody(size, endStream);
-    phase.inData = false;
-    phase.data = null;
-    phase.buffering = status === DATA_STATUS.stopAndBuffer;
-    phase.stoppedInData = status !== DATA_STATUS.continue;
-    if (status === DATA_STATUS.continue) phase.headersOpen = false;
+    if (status === SUSPENDED) {
+      phase.suspended = "data";
+      if (!phase.buffering) phase.data = null;
+    } else phase.afterData(status);
     return status;
   }
 
@@ -118,7 +143,8 @@ export class WasmFilter implements HttpFilter {
       direction === REQUEST
         ? context.onRequestTrailers(info.requestTrailers?.count ?? 0)
         : context.onResponseTrailers(info.responseTrailers?.count ?? 0);
-    if (status === TRAILERS_STATUS.continue) phase.release();
+    if (status === SUSPENDED) phase.suspended = "trailers";
+    else phase.afterTrailers(status);
     return status;
   }
 
@@ -137,6 +163,13 @@ export class WasmFilter implements HttpFilter {
     if (this.#destroyed || this.stream.ended) return;
     this.phases[direction].release();
     this.chain(direction).resume(this);
+  }
+
+  /** The callback of `direction` that was suspended has `status`. */
+  settle(direction: Direction, status: number): void {
+    if (this.#destroyed || this.stream.ended) return;
+    this.phases[direction].settle(status);
+    this.chain(direction).settle(this, status);
   }
 
   get destroyed(): boolean {
@@ -198,7 +231,7 @@ class BufferRole implements BufferHost {
     if (bufferType > 1) return null;
     const direction: Direction = bufferType === 0 ? REQUEST : RESPONSE;
     const phase = this.#filter.phases[direction];
-    if (phase.inData) return phase.data;
+    if (phase.inData) return phase.data ?? this.#filter.chain(direction).suspendedData;
     return phase.stoppedInData ? this.#filter.chain(direction).buffered : null;
   }
 
@@ -251,6 +284,9 @@ class StreamRole implements StreamHost {
   }
   clearRouteCache(): void {
     this.#filter.stream.clearRouteCache();
+  }
+  settle(direction: number, status: number): void {
+    this.#filter.settle(direction === DIRECTION.request ? REQUEST : RESPONSE, status);
   }
 }
 

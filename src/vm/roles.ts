@@ -54,6 +54,11 @@ export interface StreamHost {
   /** The VM of this stream failed: answer by the plugin's policy (ABI 5.8). */
   failStream(): void;
   clearRouteCache(): void;
+  /**
+   * The callback that returned SUSPENDED has this status. `direction` is a DIRECTION: each has one
+   * such callback at a time.
+   */
+  settle(direction: number, status: number): void;
 }
 
 /** Attributes of one stream (ABI 3.3); `plugin_*` are answered by the VM itself. */

@@ -22,6 +22,11 @@ export const DATA_STATUS = {
   stopNoBuffer: 3,
 } as const;
 export const TRAILERS_STATUS = { continue: 0, stop: 1 } as const;
+/**
+ * Beside all of these: the callback has not returned yet, or waits for its VM. Its status comes
+ * later, by `StreamHost.settle`.
+ */
+export const SUSPENDED = 5;
 
 export interface StreamContext {
   /** proxy_on_context_create: before anything of the stream may be changed. */

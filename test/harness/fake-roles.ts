@@ -189,6 +189,7 @@ export class FakeStream implements StreamRoles {
     },
     failStream: () => this.#note("failStream"),
     clearRouteCache: () => this.#note("clearRouteCache"),
+    settle: (direction: number, status: number) => this.#note(`settle ${direction} ${status}`),
   };
   readonly properties = {
     property: (path: readonly string[]): PropertyValue | null | undefined =>

@@ -102,6 +102,10 @@ export class TcpFilter implements BufferHost, StreamHost, StreamRoles {
   clearRouteCache(): void {
     // A connection has no route.
   }
+
+  settle(): void {
+    // VMs of network filters do not suspend.
+  }
 }
 
 const NO_HEADERS: HeaderHost = {

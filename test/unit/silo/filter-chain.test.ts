@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import type { BodyBuffer } from "../../../src/silo/body-buffer.ts";
+import { ChainDirection } from "../../../src/silo/filter-chain.ts";
 import {
-  ChainDirection,
   type ChainSink,
   type Direction,
   type HttpFilter,
   REQUEST,
-} from "../../../src/silo/filter-chain.ts";
+} from "../../../src/silo/http-filter.ts";
 
 const CONTINUE = 0;
 const STOP = 1;
