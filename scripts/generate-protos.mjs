@@ -12,6 +12,9 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const STAGE = join(ROOT, "build", "proto");
+/** Our own extension of Envoy's API. */
+const OWN = "proto";
+const VERSIONS = "granary/filters/http/wasm/v1/wasm_versions.proto";
 const OUT = join(ROOT, "src", "gen");
 const STAMP = join(OUT, ".stamp");
 const require = createRequire(join(ROOT, "package.json"));
@@ -42,6 +45,7 @@ const ENTRIES = [
   "envoy/extensions/transport_sockets/tls/v3/tls.proto",
   "envoy/extensions/upstreams/http/v3/http_protocol_options.proto",
   "envoy/extensions/wasm/v3/wasm.proto",
+  VERSIONS,
   "udpa/type/v1/typed_struct.proto",
   "xds/type/v3/typed_struct.proto",
 ];
@@ -120,7 +124,8 @@ function packageDir(name) {
 /** Hash of everything that decides the output: this file, the buf files, the package versions. */
 function inputsHash() {
   const hash = createHash("sha256");
-  for (const file of [fileURLToPath(import.meta.url), "buf.yaml", "buf.gen.yaml"]) {
+  const own = join(OWN, VERSIONS);
+  for (const file of [fileURLToPath(import.meta.url), "buf.yaml", "buf.gen.yaml", own]) {
     hash.update(readFileSync(join(file.startsWith(ROOT) ? "" : ROOT, file)));
   }
   for (const name of PACKAGES) {
@@ -140,6 +145,7 @@ function stage() {
       filter: (source) => !/\.[^./\\]+$/.test(relative(deps, source)) || source.endsWith(".proto"),
     });
   }
+  cpSync(join(ROOT, OWN), STAGE, { recursive: true });
   rmSync(join(STAGE, "tests"), { recursive: true, force: true });
   rmSync(join(STAGE, "java"), { recursive: true, force: true });
 }

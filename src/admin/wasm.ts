@@ -26,6 +26,7 @@ function asJson({ silo, vms }: SiloVms): object {
     silo,
     vms: vms.map((vm) => ({
       vm_id: vm.vmId,
+      mode: vm.mode,
       code_sha256: vm.codeSha256,
       state: vm.state,
       memory_bytes: vm.memoryBytes,
@@ -118,7 +119,7 @@ function row(silo: number, vm: VmReport, plugin: PluginReport): string {
   const perCall = plugin.calls === 0 ? 0 : (plugin.timeMs * 1_000) / plugin.calls;
   const standby = vm.hasStandby ? " (+1 waiting)" : "";
   const cells = [
-    cell(plugin.name),
+    cell(vm.mode === "shadow" ? `${plugin.name} (shadow)` : plugin.name),
     cell(plugin.rootId),
     cell(vm.vmId),
     cell(vm.codeSha256.slice(0, CODE_DIGITS)),

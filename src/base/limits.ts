@@ -90,6 +90,10 @@ export const LIMITS = {
   sharedKeyBytes: 65_536,
   /** One value of shared data: copied while a lock is held (1 MiB: about 0.1 ms). */
   sharedValueBytes: 1_048_576,
+  /** Shared data, and again queues, of all shadows of one silo; address space until it is used. */
+  shadowSharedBytes: 4_194_304,
+  /** Differences of one shadow that each silo logs. */
+  shadowLogLines: 10,
   /** Keys that one listing of shared data gives. */
   sharedListCount: 100_000,
   /** Bytes of keys that one listing of shared data gives. */

@@ -12,11 +12,13 @@ import {
   HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManager_ServerHeaderTransformation as ServerHeader,
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { WasmVersionsSchema } from "../gen/granary/filters/http/wasm/v1/wasm_versions_pb.ts";
 import { compileAccessLogs } from "./compile-access-log.ts";
 import { compileHttp2 } from "./compile-http2.ts";
 import { compileLocalReply } from "./compile-local-reply.ts";
 import type { FilterBase } from "./compile-overrides.ts";
 import { compileRoutes } from "./compile-routes.ts";
+import { compileVersions } from "./compile-versions.ts";
 import type { ListenerOfPlugin } from "./compile-wasm.ts";
 import { compileWasm } from "./compile-wasm.ts";
 import type { Place } from "./place.ts";
@@ -200,6 +202,14 @@ function compileFilter(
   }
   if (isMessage(message, WasmSchema)) {
     const made = compileWasm(message, name, listener, place);
+    const { config } = message;
+    if (made !== null && config !== undefined) {
+      bases.set(name, { filter: made, message: config, listener });
+    }
+    return made;
+  }
+  if (isMessage(message, WasmVersionsSchema)) {
+    const made = compileVersions(message, name, listener, place);
     const { config } = message;
     if (made !== null && config !== undefined) {
       bases.set(name, { filter: made, message: config, listener });

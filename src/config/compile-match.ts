@@ -11,6 +11,7 @@ import type {
 } from "../gen/envoy/type/matcher/v3/regex_pb.ts";
 import type { StringMatcher } from "../gen/envoy/type/matcher/v3/string_pb.ts";
 import { compileRegex } from "../http/regex.ts";
+import { fractionOf } from "./compile-percent.ts";
 import type { Place } from "./place.ts";
 import { wireText } from "./place.ts";
 import type {
@@ -30,7 +31,9 @@ export function compileMatch(match: RouteMatch, place: Place): RouteMatchConfig 
     compileQueryMatch(m, place.child("query_parameters").item(i)),
   );
   if (path === null) return null;
-  return { path, caseSensitive: match.caseSensitive ?? true, headers, queryParameters };
+  const at = place.child("runtime_fraction").child("default_value");
+  const share = fractionOf(match.runtimeFraction?.defaultValue, at);
+  return { path, caseSensitive: match.caseSensitive ?? true, headers, queryParameters, share };
 }
 
 function compilePath(match: RouteMatch, place: Place): RouteMatchConfig["path"] | null {

@@ -8,15 +8,12 @@
 import { FilterConfigSchema } from "../gen/envoy/config/route/v3/route_components_pb.ts";
 import { WasmSchema } from "../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.ts";
 import type { PluginConfig as PluginMessage } from "../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
-import {
-  FailurePolicy as FailureEnum,
-  PluginConfigSchema,
-} from "../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
-import { compilePlugin, type ListenerOfPlugin } from "./compile-wasm.ts";
+import { PluginConfigSchema } from "../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
+import { compilePlugin, type ListenerOfPlugin, mergedPlugin } from "./compile-wasm.ts";
 import type { Place } from "./place.ts";
 import { unpack } from "./place.ts";
 import type { Any } from "./protobuf.ts";
-import { clone, isMessage } from "./protobuf.ts";
+import { isMessage } from "./protobuf.ts";
 import type { FilterOverride, WasmFilterConfig } from "./types.ts";
 
 /** A Wasm filter of the connection manager, as overrides start from it. */
@@ -84,27 +81,6 @@ function compileOne(
     return null;
   }
   const shared = message.vm.case === undefined ? base.filter.plugin : null;
-  const plugin = compilePlugin(merged(base.message, message), base.listener, at, shared);
+  const plugin = compilePlugin(mergedPlugin(base.message, message), base.listener, at, shared);
   return plugin === null ? null : { filter: name, plugin };
-}
-
-/** The filter's own message with the fields that `override` sets. */
-function merged(base: PluginMessage, override: PluginMessage): PluginMessage {
-  const message = clone(PluginConfigSchema, base);
-  if (override.name !== "") message.name = override.name;
-  if (override.rootId !== "") message.rootId = override.rootId;
-  if (override.vm.case !== undefined) message.vm = override.vm;
-  if (override.configuration !== undefined) message.configuration = override.configuration;
-  if (override.failurePolicy !== FailureEnum.UNSPECIFIED || override.failOpen) {
-    message.failurePolicy = override.failurePolicy;
-    message.failOpen = override.failOpen;
-  }
-  if (override.reloadConfig !== undefined) message.reloadConfig = override.reloadConfig;
-  if (override.capabilityRestrictionConfig !== undefined) {
-    message.capabilityRestrictionConfig = override.capabilityRestrictionConfig;
-  }
-  if (override.allowOnHeadersStopIteration !== undefined) {
-    message.allowOnHeadersStopIteration = override.allowOnHeadersStopIteration;
-  }
-  return message;
 }

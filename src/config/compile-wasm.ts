@@ -68,7 +68,7 @@ export function compileWasm(
     return null;
   }
   const plugin = compilePlugin(message.config, listener, at);
-  return plugin === null ? null : { kind: "wasm", name, plugin, disabled: false };
+  return plugin === null ? null : { kind: "wasm", name, plugin, disabled: false, versions: null };
 }
 
 /**
@@ -106,7 +106,29 @@ export function compilePlugin(
     trafficDirection: listener.trafficDirection,
     listenerMetadata: listener.metadata === undefined ? null : propertyMessage(listener.metadata),
     isolation,
+    mode: "live",
   };
+}
+
+/** The filter's own message with the fields that `override` sets. */
+export function mergedPlugin(base: PluginMessage, override: PluginMessage): PluginMessage {
+  const message = clone(PluginConfigSchema, base);
+  if (override.name !== "") message.name = override.name;
+  if (override.rootId !== "") message.rootId = override.rootId;
+  if (override.vm.case !== undefined) message.vm = override.vm;
+  if (override.configuration !== undefined) message.configuration = override.configuration;
+  if (override.failurePolicy !== FailureEnum.UNSPECIFIED || override.failOpen) {
+    message.failurePolicy = override.failurePolicy;
+    message.failOpen = override.failOpen;
+  }
+  if (override.reloadConfig !== undefined) message.reloadConfig = override.reloadConfig;
+  if (override.capabilityRestrictionConfig !== undefined) {
+    message.capabilityRestrictionConfig = override.capabilityRestrictionConfig;
+  }
+  if (override.allowOnHeadersStopIteration !== undefined) {
+    message.allowOnHeadersStopIteration = override.allowOnHeadersStopIteration;
+  }
+  return message;
 }
 
 function compileFailure(message: PluginMessage, place: Place): FailurePolicy {

@@ -56,7 +56,9 @@ export const ROUTE_FIELDS: Readonly<Record<string, readonly string[]>> = {
     "case_sensitive",
     "headers",
     "query_parameters",
+    "runtime_fraction",
   ],
+  "envoy.config.core.v3.RuntimeFractionalPercent": ["default_value", "runtime_key"],
   [`${R}HeaderMatcher`]: [
     "name",
     "exact_match",

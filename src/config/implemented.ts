@@ -13,6 +13,7 @@ const ALOG = "envoy.config.accesslog.v3.";
 const LF = "envoy.extensions.filters.listener.";
 const TLS = "envoy.extensions.transport_sockets.tls.v3.";
 const WASM = "envoy.extensions.wasm.v3.";
+const VERSIONS = "granary.filters.http.wasm.v1.WasmVersions";
 const LOG = "envoy.extensions.access_loggers.";
 const NET = "envoy.extensions.filters.network.http_connection_manager.v3.";
 const TCP = "envoy.extensions.filters.network.tcp_proxy.v3.";
@@ -213,6 +214,10 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   [`${NET}HttpFilter`]: ["name", "typed_config", "config_discovery", "disabled"],
   "envoy.extensions.filters.http.router.v3.Router": ["suppress_envoy_headers", "dynamic_stats"],
   "envoy.extensions.filters.http.wasm.v3.Wasm": ["config"],
+  [`${VERSIONS}`]: ["config", "weighted", "shadows"],
+  [`${VERSIONS}.Version`]: ["name", "weight", "headers", "config"],
+  [`${VERSIONS}.Shadow`]: ["name", "fraction", "config"],
+  "envoy.type.v3.FractionalPercent": ["numerator", "denominator"],
   [`${WASM}PluginConfig`]: [
     "name",
     "root_id",

@@ -26,6 +26,7 @@ import { file_envoy_extensions_stat_sinks_wasm_v3_wasm } from "../gen/envoy/exte
 import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from "../gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from "../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { file_granary_filters_http_wasm_v1_wasm_versions } from "../gen/granary/filters/http/wasm/v1/wasm_versions_pb.ts";
 import { file_udpa_type_v1_typed_struct } from "../gen/udpa/type/v1/typed_struct_pb.ts";
 import { file_validate_validate } from "../gen/validate/validate_pb.ts";
 import { file_xds_type_v3_typed_struct } from "../gen/xds/type/v3/typed_struct_pb.ts";
@@ -99,6 +100,7 @@ export const registry = createRegistry(
     file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer,
     file_envoy_extensions_transport_sockets_tls_v3_tls,
     file_envoy_extensions_upstreams_http_v3_http_protocol_options,
+    file_granary_filters_http_wasm_v1_wasm_versions,
     file_udpa_type_v1_typed_struct,
     file_xds_type_v3_typed_struct,
     file_validate_validate,

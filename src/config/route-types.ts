@@ -62,6 +62,8 @@ export interface RouteMatchConfig {
   readonly caseSensitive: boolean;
   readonly headers: readonly HeaderMatchConfig[];
   readonly queryParameters: readonly QueryMatchConfig[];
+  /** 0..1 of the requests. */
+  readonly share: number;
 }
 
 export type StringMatchConfig = StringMatch;

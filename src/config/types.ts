@@ -6,8 +6,8 @@
  */
 
 import type { AccessLogConfig } from "./format-types.ts";
-import type { IsolationConfig } from "./isolation-types.ts";
 import type { LocalReplyConfig } from "./local-reply-types.ts";
+import type { PluginConfig, WasmFilterConfig } from "./plugin-types.ts";
 import type { RouteTableConfig, StringMatchConfig } from "./route-types.ts";
 import type { TcpChainParts } from "./tcp-types.ts";
 
@@ -25,6 +25,17 @@ export type {
   LocalReplyFormatConfig,
   LocalReplyMapperConfig,
 } from "./local-reply-types.ts";
+export type {
+  FailurePolicy,
+  FilterOverride,
+  FilterVersionConfig,
+  FilterVersionsConfig,
+  PluginConfig,
+  PluginMode,
+  ShadowConfig,
+  VmConfig,
+  WasmFilterConfig,
+} from "./plugin-types.ts";
 export type {
   DirectResponseConfig,
   ForwardActionConfig,
@@ -284,56 +295,6 @@ export interface RouterFilterConfig {
   readonly name: string;
   readonly suppressEnvoyHeaders: boolean;
 }
-export interface WasmFilterConfig {
-  readonly kind: "wasm";
-  /** Name of the http_filters entry. */
-  readonly name: string;
-  readonly plugin: PluginConfig;
-  /** Only on routes that say so. */
-  readonly disabled: boolean;
-}
-
-/** What a route says about a Wasm filter. */
-export interface FilterOverride {
-  /** Name of the http_filters entry. */
-  readonly filter: string;
-  /** Null = left out. */
-  readonly plugin: PluginConfig | null;
-}
-
-export type FailurePolicy = "closed" | "open" | "reload";
-
-export interface PluginConfig {
-  readonly name: string;
-  readonly rootId: string;
-  readonly vm: VmConfig;
-  /** By the configuration value rule of ABI 5.10. */
-  readonly configuration: Uint8Array;
-  readonly failurePolicy: FailurePolicy;
-  /** FAIL_RELOAD base interval. */
-  readonly reloadBaseIntervalMs: number;
-  readonly allowOnHeadersStopIteration: boolean;
-  /** Names that are allowed; null = all (ABI 5.10). */
-  readonly allowedCapabilities: readonly string[] | null;
-  /** ABI 5.1: equal keys in one VM share a root context. */
-  readonly pluginKey: string;
-  readonly trafficDirection: number;
-  readonly listenerMetadata: PropertyMessage | null;
-  readonly isolation: IsolationConfig;
-}
-
-export interface VmConfig {
-  readonly vmId: string;
-  /** ABI 5.1: equal keys share a VM per silo. */
-  readonly vmKey: string;
-  /** sha256 of the code: key into GranaryConfig.modules. */
-  readonly codeSha256: string;
-  /** The code as it runs: compiled modules are kept by it. Differs by the limits built into it. */
-  readonly codeKey: string;
-  readonly configuration: Uint8Array;
-  readonly environment: readonly (readonly [string, string])[];
-}
-
 export interface ClusterConfig {
   readonly name: string;
   readonly altStatName: string;

@@ -180,7 +180,10 @@ function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): G
       }
       const httpFilters = wasmPlugins([{ ...listener, filterChains: [chain] }])
         .filter(isNew)
-        .map((plugin) => ({ kind: "wasm", name: plugin.name, plugin, disabled: false }) as const);
+        .map((plugin) => {
+          const { name } = plugin;
+          return { kind: "wasm", name, plugin, disabled: false, versions: null } as const;
+        });
       if (httpFilters.length === 0) return [];
       const routes = { ...chain.http.routes, virtualHosts: [] };
       return [{ ...chain, http: { ...chain.http, httpFilters, accessLogPlugins: [], routes } }];

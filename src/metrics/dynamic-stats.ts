@@ -27,6 +27,23 @@ export const FILTER_VARIANT_STATS = {
   rq_5xx: counter("Of them, answers with status 5xx"),
 } as const satisfies MetricRows;
 
+/** `granary.shadow.<name>.<row>`: what a shadow would have done otherwise. */
+export const SHADOW_STATS = {
+  streams: counter("Requests that the shadow saw"),
+  same: counter("Of them, those that it would have treated in the same way"),
+  different: counter("Of them, those that it would have treated otherwise"),
+  uncompared: counter("Of them, those that it made a callout for or held too much of"),
+  request_headers: counter("Differences in the request headers"),
+  request_body: counter("Differences in the request body"),
+  request_trailers: counter("Differences in the request trailers"),
+  response_headers: counter("Differences in the response headers"),
+  response_body: counter("Differences in the response body"),
+  response_trailers: counter("Differences in the response trailers"),
+  reply: counter("Only one of the two answered by itself or reset, or with another answer"),
+  pause: counter("Only one of the two let the request or the response go on"),
+  failure: counter("The shadow's VM failed"),
+} as const satisfies MetricRows;
+
 export type XdsStats = HandlesOf<typeof XDS_STATS>;
 
 /** @param scope such as `listener_manager.lds` */

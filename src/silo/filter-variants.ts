@@ -1,9 +1,16 @@
 /**
- * Which plugins the filters of a connection manager are on a route: the filters' own, or what the
- * route says. Where routes say anything, each plugin of a filter counts its requests by answer, so
- * that two versions side by side can be compared. @hot per-request
+ * Which plugins the filters of a connection manager are for a stream: the filters' own, or what the
+ * route says, or one of several versions. Where there is a choice, each plugin of a filter counts
+ * its requests by answer, so that two versions side by side can be compared. @hot per-request
  */
-import type { FilterOverride, HttpConnectionManagerConfig } from "../config/types.ts";
+import type {
+  FilterOverride,
+  FilterVersionConfig,
+  HttpConnectionManagerConfig,
+  WasmFilterConfig,
+} from "../config/types.ts";
+import type { HeaderMap } from "../http/header-map.ts";
+import { HeaderMatcher, matchesAll } from "../http/header-matcher.ts";
 import { statNamePart } from "../metrics/catalogue.ts";
 import { FILTER_VARIANT_STATS } from "../metrics/dynamic-stats.ts";
 import { type HandlesOf, handlesOf } from "../metrics/handles.ts";
@@ -18,35 +25,104 @@ import {
 } from "../vm/types.ts";
 import type { Direction, HttpFilter } from "./http-filter.ts";
 import { RESPONSE } from "./http-filter.ts";
+import { Shadow } from "./shadow/shadow.ts";
+import { ShadowProbe } from "./shadow/shadow-probe.ts";
 import type { Stream } from "./stream.ts";
+import { createWasmFilter, type WasmFilter } from "./wasm-filter.ts";
 
 type VariantStats = HandlesOf<typeof FILTER_VARIANT_STATS>;
 
+/** One version of a filter. */
+interface Version {
+  readonly plugin: Plugin;
+  readonly stats: VariantStats;
+  readonly weight: number;
+  readonly headers: readonly HeaderMatcher[];
+}
+
+/** A filter as it is on one route. */
+interface Choice {
+  /** At least one; the first serves where no other is chosen. */
+  readonly versions: readonly Version[];
+  readonly totalWeight: number;
+  readonly shadows: readonly Shadow[];
+}
+
 /** The filters of one route, in order. */
-export interface FilterVariant {
-  readonly plugins: readonly Plugin[];
-  /** Beside `plugins`; empty where routes change nothing. */
-  readonly stats: readonly VariantStats[];
+export class FilterVariant {
+  readonly #choices: readonly Choice[];
+  readonly #counts: boolean;
+
+  /** @param counts whether answers are counted by plugin */
+  constructor(choices: readonly Choice[], counts: boolean) {
+    this.#choices = choices;
+    this.#counts = counts;
+  }
+
+  /** Appends the filters of one stream, in request order. @param random 0..1, drawn when needed */
+  append(stream: Stream, random: () => number, into: HttpFilter[]): void {
+    const choices = this.#choices;
+    let counter: VariantCounter | null = null;
+    if (this.#counts) {
+      counter = new VariantCounter(stream);
+      into.push(counter);
+    }
+    for (let i = 0; i < choices.length; i++) {
+      const choice = choices[i] as Choice;
+      const version = versionOf(choice, stream, random);
+      counter?.chose(version.stats);
+      const filter = createWasmFilter(version.plugin, stream);
+      if (filter === null) continue;
+      if (choice.shadows.length > 0) withShadows(filter, choice, { stream, random, into });
+      else into.push(filter);
+    }
+  }
+}
+
+function versionOf(choice: Choice, stream: Stream, random: () => number): Version {
+  const { versions, totalWeight } = choice;
+  const first = versions[0] as Version;
+  if (versions.length === 1) return first;
+  const headers = stream.info.requestHeaders as HeaderMap;
+  for (const version of versions) {
+    if (version.headers.length > 0 && matchesAll(version.headers, headers)) return version;
+  }
+  let left = random() * totalWeight;
+  for (const version of versions) {
+    if (left < version.weight) return version;
+    left -= version.weight;
+  }
+  return first;
+}
+
+/** Appends `filter` with the probes of its shadows around it. */
+function withShadows(
+  filter: WasmFilter,
+  { shadows }: Choice,
+  to: { readonly stream: Stream; readonly random: () => number; readonly into: HttpFilter[] },
+): void {
+  const { stream, random, into } = to;
+  const bufferBytesMax = stream.info.listener.perConnectionBufferBytes;
+  const sides = shadows
+    .filter(({ share }) => share === 1 || random() < share)
+    .map((shadow) => new ShadowProbe({ shadow, stream, live: filter, bufferBytesMax }).sides());
+  for (const [before] of sides) into.push(before);
+  into.push(filter);
+  for (const [, behind] of sides) into.push(behind);
 }
 
 export class FilterVariants {
   readonly #default: FilterVariant;
   readonly #byOverrides = new Map<readonly FilterOverride[], FilterVariant>();
 
-  /** @param scope of `http.<stat_prefix>` */
-  constructor(http: HttpConnectionManagerConfig, plugins: PluginHost, scope: MetricScope) {
+  constructor(http: HttpConnectionManagerConfig, plugins: PluginHost, metrics: MetricScope) {
     const lists = new Set(overridesOf(http.routes));
-    const count = lists.size > 0;
-    const variantOf = (overrides: readonly FilterOverride[]): FilterVariant => {
-      const chosen = pluginsOf(http, overrides);
-      const stats = chosen.map(({ filter, plugin }) =>
-        handlesOf(FILTER_VARIANT_STATS, scope.scope(`wasm_filter.${filter}.${plugin}`)),
-      );
-      return {
-        plugins: chosen.map(({ config }) => plugins.plugin(config)),
-        stats: count ? stats : [],
-      };
-    };
+    const hasVersions = http.httpFilters.some(
+      (filter) => filter.kind === "wasm" && (filter.versions?.weighted.length ?? 0) > 0,
+    );
+    const counts = lists.size > 0 || hasVersions;
+    const variantOf = (overrides: readonly FilterOverride[]): FilterVariant =>
+      new FilterVariant(choicesOf(http, overrides, { plugins, metrics }), counts);
     this.#default = variantOf([]);
     for (const list of lists) this.#byOverrides.set(list, variantOf(list));
   }
@@ -57,26 +133,54 @@ export class FilterVariants {
   }
 }
 
-function pluginsOf(http: HttpConnectionManagerConfig, overrides: readonly FilterOverride[]) {
+function choicesOf(
+  http: HttpConnectionManagerConfig,
+  overrides: readonly FilterOverride[],
+  { plugins, metrics }: { readonly plugins: PluginHost; readonly metrics: MetricScope },
+): Choice[] {
+  const scope = metrics.scope(`http.${statNamePart(http.statPrefix)}`);
+  const versionOf = (filter: WasmFilterConfig, version: FilterVersionConfig): Version => ({
+    plugin: plugins.plugin(version.plugin),
+    stats: handlesOf(
+      FILTER_VARIANT_STATS,
+      scope.scope(`wasm_filter.${statNamePart(filter.name)}.${statNamePart(version.name)}`),
+    ),
+    weight: version.weight,
+    headers: version.headers.map((config) => new HeaderMatcher(config)),
+  });
   return http.httpFilters.flatMap((filter) => {
     if (filter.kind !== "wasm") return [];
     const override = overrides.find((each) => each.filter === filter.name);
     const own = filter.disabled ? null : filter.plugin;
-    const config = override === undefined ? own : override.plugin;
-    if (config === null) return [];
-    return [{ config, filter: statNamePart(filter.name), plugin: statNamePart(config.name) }];
+    const plugin = override === undefined ? own : override.plugin;
+    if (plugin === null) return [];
+    const alone = { name: plugin.name, plugin, weight: 1, headers: [] };
+    // A route that brings a plugin of its own replaces all versions.
+    const versions = plugin === filter.plugin ? filter.versions : null;
+    const weighted = versions?.weighted ?? [];
+    const serving = weighted.length === 0 ? [alone] : weighted;
+    return [
+      {
+        versions: serving.map((version) => versionOf(filter, version)),
+        totalWeight: versions?.totalWeight ?? 1,
+        shadows: (versions?.shadows ?? []).map((each) => new Shadow(each, plugins, metrics)),
+      },
+    ];
   });
 }
 
 /** Counts the answer of one stream for its plugins; stands before them and changes nothing. */
-export class VariantCounter implements HttpFilter {
+class VariantCounter implements HttpFilter {
   readonly #stream: Stream;
-  readonly #stats: readonly VariantStats[];
+  readonly #stats: VariantStats[] = [];
 
-  constructor(stream: Stream, stats: readonly VariantStats[]) {
+  constructor(stream: Stream) {
     this.#stream = stream;
-    this.#stats = stats;
-    for (const each of stats) each.rq_total.inc();
+  }
+
+  chose(stats: VariantStats): void {
+    stats.rq_total.inc();
+    this.#stats.push(stats);
   }
 
   onHeaders(direction: Direction): number {

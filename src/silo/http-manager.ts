@@ -15,14 +15,13 @@ import {
   type ListenerStats,
   listenerHttpStats,
   listenerStats,
-  statNamePart,
 } from "../metrics/catalogue.ts";
 import type { Counter } from "../metrics/types.ts";
 import type { Plugin } from "../vm/types.ts";
 import type { StreamLogger } from "./access-log.ts";
 import { refusalCloses } from "./admission.ts";
 import type { RequestMeta, ResponseEncoder, StreamFactory } from "./downstream/types.ts";
-import { FilterVariants, VariantCounter } from "./filter-variants.ts";
+import { FilterVariants } from "./filter-variants.ts";
 import type { HttpFilter } from "./http-filter.ts";
 import type { LocalReplyParts } from "./local-reply.ts";
 import { ReplyMapper } from "./reply-mapper.ts";
@@ -30,7 +29,7 @@ import { RouteTable } from "./route-table.ts";
 import type { SiloServices } from "./services.ts";
 import { Stream } from "./stream.ts";
 import { addressText, type DownstreamInfo } from "./stream-info.ts";
-import { createWasmFilter, endedStreamRoles } from "./wasm-filter.ts";
+import { endedStreamRoles } from "./wasm-filter.ts";
 
 export class HttpManager implements StreamFactory {
   readonly silo: SiloServices;
@@ -67,8 +66,7 @@ export class HttpManager implements StreamFactory {
     this.replies = this.hcm.localReply === null ? null : new ReplyMapper(this.hcm.localReply);
     const filters = this.hcm.httpFilters;
     this.suppressEnvoyHeaders = filters.some((f) => f.kind === "router" && f.suppressEnvoyHeaders);
-    const scope = silo.metrics.scope(`http.${statNamePart(this.hcm.statPrefix)}`);
-    this.#variants = new FilterVariants(this.hcm, silo.plugins, scope);
+    this.#variants = new FilterVariants(this.hcm, silo.plugins, silo.metrics);
     this.#loggers = this.hcm.accessLogPlugins.map((config) => silo.plugins.plugin(config));
     this.#byClass = byClass(this.stats);
     this.#onListener = listenerHttpStats(silo.metrics, address, this.hcm.statPrefix);
@@ -101,12 +99,7 @@ export class HttpManager implements StreamFactory {
 
   /** Appends the Wasm filters of one stream, in request order, as its route has them. */
   createFilters(stream: Stream, into: HttpFilter[]): void {
-    const { plugins, stats } = this.#variants.of(stream.info.overrides);
-    if (stats.length > 0) into.push(new VariantCounter(stream, stats));
-    for (let i = 0; i < plugins.length; i++) {
-      const filter = createWasmFilter(plugins[i] as Plugin, stream);
-      if (filter !== null) into.push(filter);
-    }
+    this.#variants.of(stream.info.overrides).append(stream, this.silo.random, into);
   }
 
   /** Writes the access logs of a stream that has ended. */

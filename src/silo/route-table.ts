@@ -58,6 +58,8 @@ export const TLS_REDIRECT: RedirectActionConfig = {
 
 export class RouteTable {
   readonly config: RouteTableConfig;
+  /** Some route matches a share of the requests only. */
+  readonly hasShares: boolean;
   readonly #exact = new Map<string, CompiledHost>();
   readonly #suffixes: WildcardHost[] = [];
   readonly #prefixes: WildcardHost[] = [];
@@ -65,6 +67,9 @@ export class RouteTable {
 
   constructor(config: RouteTableConfig) {
     this.config = config;
+    this.hasShares = config.virtualHosts.some(({ routes }) =>
+      routes.some(({ match }) => match.share < 1),
+    );
     for (const host of config.virtualHosts) {
       const routes = host.routes.map((route) => compileRoute(host, route));
       const compiled = { config: host, routes, tlsRedirect: tlsRedirectOf(host) };
@@ -84,15 +89,20 @@ export class RouteTable {
   }
 
   /**
-   * The route of a request with pseudo-headers, or null. `random` (0..1) is not used for matching.
+   * The route of a request with pseudo-headers, or null. `share` (0..1) is the request's own; it is
+   * looked at where {@link hasShares}.
    */
-  match(headers: HeaderMap): RouteMatch | null {
+  match(headers: HeaderMap, share: number): RouteMatch | null {
     const path = headers.get(":path");
     if (path === null) return null;
     const host = this.#hostOf(headers.get(":authority") ?? "");
     if (host === null) return null;
     if (host.tlsRedirect !== null && needsTls(host.config, headers)) return host.tlsRedirect;
-    for (const route of host.routes) if (matches(route, path, headers)) return route.match;
+    for (const route of host.routes) {
+      const wanted = route.match.route.match.share;
+      if (wanted < 1 && share >= wanted) continue;
+      if (matches(route, path, headers)) return route.match;
+    }
     return null;
   }
 

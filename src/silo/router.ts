@@ -78,7 +78,9 @@ export class Router implements UpstreamEvents, TimeoutOwner {
     const { info, manager } = this.#stream;
     this.#routeStale = false;
     const headers = info.requestHeaders;
-    this.#match = headers === null ? null : manager.routes.match(headers);
+    const { routes } = manager;
+    if (routes.hasShares && Number.isNaN(info.share)) info.share = manager.silo.random();
+    this.#match = headers === null ? null : routes.match(headers, info.share);
     info.route = this.#match?.route ?? null;
     info.virtualHost = this.#match?.virtualHost ?? null;
     const action = this.#match?.route.action;

@@ -39,6 +39,8 @@ export class StreamInfo {
   route: RouteConfig | null = null;
   virtualHost: VirtualHostConfig | null = null;
   clusterName = "";
+  /** 0..1, drawn once: whether routes match that take a share of the requests; NaN = not drawn. */
+  share = Number.NaN;
   /** What the route changes about the filters. */
   overrides: readonly FilterOverride[] | null = null;
   endpoint: EndpointInfo | null = null;

@@ -19,8 +19,8 @@ import {
 import type { BodyBuffer } from "./body-buffer.ts";
 import type { ChainDirection } from "./filter-chain.ts";
 import { type Direction, type HttpFilter, REQUEST, RESPONSE } from "./http-filter.ts";
-import { StreamProperties } from "./properties.ts";
-import type { Stream } from "./stream.ts";
+import type { LocalReplyParts } from "./local-reply.ts";
+import { type AttributeSource, StreamProperties } from "./properties.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -75,14 +75,26 @@ class Phase {
   }
 }
 
+/** What a filter does to the stream that it is in. */
+export interface FilterStream extends AttributeSource {
+  readonly request: ChainDirection;
+  readonly response: ChainDirection;
+  readonly ended: boolean;
+  localReply(parts: LocalReplyParts): void;
+  reset(flag: string, details: string): void;
+  clearRouteCache(): void;
+}
+
 export class WasmFilter implements HttpFilter {
-  readonly stream: Stream;
+  readonly stream: FilterStream;
+  /** How it ended the stream by itself; null = it did not. */
+  endedBy: LocalReply | "reset" | "failure" | null = null;
   readonly phases: readonly [Phase, Phase] = [new Phase(), new Phase()];
   #context: StreamContext | null = null;
   #entered = false;
   #destroyed = false;
 
-  constructor(stream: Stream) {
+  constructor(stream: FilterStream) {
     this.stream = stream;
   }
 
@@ -265,14 +277,17 @@ class StreamRole implements StreamHost {
   }
   closeStream(): void {
     const { stream } = this.#filter;
+    this.#filter.endedBy ??= "reset";
     const isUntold = stream.info.responseCodeDetails === "";
     stream.reset("", isUntold ? "wasm_close_stream" : "");
   }
   sendLocalReply(reply: LocalReply): void {
     const details = reply.details.replaceAll(" ", "_");
+    this.#filter.endedBy ??= reply;
     this.#filter.stream.localReply({ ...reply, details, flag: "" });
   }
   failStream(): void {
+    this.#filter.endedBy ??= "failure";
     this.#filter.stream.localReply({
       status: 503,
       body: EMPTY,
@@ -301,12 +316,12 @@ function rolesOf(filter: WasmFilter): StreamRoles {
 }
 
 /** What an access logger may read of `stream`, which has ended. */
-export function endedStreamRoles(stream: Stream): StreamRoles {
+export function endedStreamRoles(stream: FilterStream): StreamRoles {
   return rolesOf(new WasmFilter(stream));
 }
 
 /** The filter of `plugin` for `stream`; null when the plugin is left out (failed open). */
-export function createWasmFilter(plugin: Plugin, stream: Stream): HttpFilter | null {
+export function createWasmFilter(plugin: Plugin, stream: FilterStream): WasmFilter | null {
   const filter = new WasmFilter(stream);
   const context = plugin.createStream(rolesOf(filter));
   if (context === null) return null;

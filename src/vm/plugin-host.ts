@@ -2,7 +2,10 @@
  * The plugins of one thread: which VM and root each has, what streams get of them. The silo's door
  * to this folder. Thread: a silo's.
  */
+import { systemClock } from "../base/clock.ts";
+import { LIMITS } from "../base/limits.ts";
 import type { PluginConfig } from "../config/types.ts";
+import { privateSharedState } from "../shm/shared-state.ts";
 import { HttpStreamContext } from "./contexts.ts";
 import type { VmEngine } from "./engine.ts";
 import { FailedStreamContext } from "./failed-stream.ts";
@@ -10,6 +13,7 @@ import { FailedConnection, NetworkContext } from "./network-context.ts";
 import { pluginIdentity, serverPlugins, vmSlotKey, wasmPlugins } from "./plugin-identity.ts";
 import type { VmReport } from "./report.ts";
 import type { StreamRoles, ThreadRoles } from "./roles.ts";
+import { shadowRoles } from "./shadow-roles.ts";
 import { RootSlot } from "./slots.ts";
 import type {
   ConnectionContext,
@@ -74,6 +78,9 @@ class ThreadPluginHost implements PluginHost {
   readonly #roots = new Map<string, { readonly slot: RootSlot; readonly vmKey: string }>();
   readonly #plugins = new Map<PluginConfig, HostedPlugin>();
   #modules: PluginModules;
+  /** Made for the first shadow. */
+  #shadowRoles: ThreadRoles | null = null;
+  #shadowCallouts = 0;
 
   constructor(options: HostOptions, { config, modules, singletons }: Program) {
     this.#options = options;
@@ -86,6 +93,10 @@ class ThreadPluginHost implements PluginHost {
     let count = 0;
     for (const slot of this.#vms.values()) if (slot.vm?.running === true) count++;
     return count;
+  }
+
+  get shadowCallouts(): number {
+    return this.#shadowCallouts;
   }
 
   report(): readonly VmReport[] {
@@ -165,8 +176,21 @@ class ThreadPluginHost implements PluginHost {
     });
   }
 
+  #rolesOf({ mode }: PluginConfig): ThreadRoles {
+    const { roles } = this.#options;
+    if (mode === "live") return roles;
+    if (this.#shadowRoles === null) {
+      const shared = privateSharedState(systemClock, LIMITS.shadowSharedBytes);
+      this.#shadowRoles = shadowRoles(roles, shared, () => {
+        this.#shadowCallouts++;
+      });
+    }
+    return this.#shadowRoles;
+  }
+
   #add(config: PluginConfig): HostedPlugin {
-    const { engine, roles } = this.#options;
+    const { engine } = this.#options;
+    const roles = this.#rolesOf(config);
     const code = this.#modules.get(config.vm.codeKey) ?? null;
     const options: SlotOptions = { engine, roles, code, plugin: config };
     const vmKey = vmSlotKey(config);

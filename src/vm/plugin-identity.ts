@@ -7,13 +7,15 @@ import type {
   ListenerConfig,
   PluginConfig,
   RouteTableConfig,
+  WasmFilterConfig,
 } from "../config/types.ts";
 
 /** Plugins share a VM when these are equal: beside the VM key, what the guest may see and do. */
 export function vmSlotKey(plugin: PluginConfig): string {
   const allowed = plugin.allowedCapabilities;
   const restriction = allowed === null ? null : [...allowed].sort();
-  return JSON.stringify([plugin.vm.vmKey, plugin.vm.codeKey, plugin.vm.environment, restriction]);
+  const { mode, vm } = plugin;
+  return JSON.stringify([vm.vmKey, vm.codeKey, vm.environment, restriction, mode]);
 }
 
 /** Plugins with equal identities share a root context. */
@@ -28,12 +30,20 @@ export function wasmPlugins(listeners: readonly ListenerConfig[]): PluginConfig[
     .flatMap((chain) => {
       if (chain.kind === "tcp") return [...chain.tcp.filters, ...chain.tcp.proxy.accessLogPlugins];
       const { httpFilters, accessLogPlugins, routes } = chain.http;
-      const filters = httpFilters.flatMap((each) => (each.kind === "wasm" ? [each.plugin] : []));
+      const filters = httpFilters.flatMap((each) => (each.kind === "wasm" ? pluginsOf(each) : []));
       const ofRoutes = overridesOf(routes).flatMap((overrides) =>
         overrides.flatMap(({ plugin }) => (plugin === null ? [] : [plugin])),
       );
       return [...filters, ...ofRoutes, ...accessLogPlugins];
     });
+}
+
+/** The filter's own plugin unless its versions serve in its place, then those, then shadows. */
+function pluginsOf({ plugin, versions }: WasmFilterConfig): PluginConfig[] {
+  if (versions === null) return [plugin];
+  const { weighted, shadows } = versions;
+  const own = weighted.length === 0 ? [plugin] : [];
+  return [...own, ...[...weighted, ...shadows].map((version) => version.plugin)];
 }
 
 /** Every list of overrides in `routes`. */

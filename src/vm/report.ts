@@ -1,5 +1,5 @@
 /** What the VMs of one thread are doing, for people: plain data that crosses threads. */
-import type { FailurePolicy } from "../config/types.ts";
+import type { FailurePolicy, PluginMode } from "../config/types.ts";
 import type { CallbackCost } from "./call-cost.ts";
 import type { FailureKind } from "./trap.ts";
 
@@ -32,6 +32,7 @@ export interface PluginReport {
 
 export interface VmReport {
   readonly vmId: string;
+  readonly mode: PluginMode;
   readonly codeSha256: string;
   readonly state: VmReportState;
   readonly memoryBytes: number;

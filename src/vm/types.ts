@@ -98,6 +98,8 @@ export interface PluginHost {
    */
   stop(graceMs: number, ended?: () => void): void;
   readonly vmCount: number;
+  /** Callouts and look-ups that shadows have made so far, none of which was sent. */
+  readonly shadowCallouts: number;
   /** What each VM is doing. */
   report(): readonly VmReport[];
 }

@@ -133,6 +133,7 @@ export class VmSlot {
     const { plugin } = this.#options;
     return {
       vmId: plugin.vm.vmId,
+      mode: plugin.mode,
       codeSha256: plugin.vm.codeSha256,
       state: this.#reportState(),
       memoryBytes: this.#vm?.running === true ? this.#vm.memory.size() : 0,

@@ -20,6 +20,7 @@ function repositoryRoot(from: string): string {
   return existsSync(join(from, "examples")) || parent === from ? from : repositoryRoot(parent);
 }
 
+const VERSIONS = "type.googleapis.com/granary.filters.http.wasm.v1.WasmVersions";
 const TYPE = "type.googleapis.com/envoy.extensions.filters";
 
 export interface PluginSpec {
@@ -30,6 +31,18 @@ export interface PluginSpec {
   readonly vmConfiguration?: string;
   /** Further fields of the plugin's `config`. */
   readonly more?: object;
+  /** Other versions of it. */
+  readonly versions?: {
+    readonly weighted?: readonly VersionSpec[];
+    readonly shadows?: readonly VersionSpec[];
+  };
+}
+
+export interface VersionSpec {
+  readonly name: string;
+  /** Further fields of the version. */
+  readonly more?: object;
+  readonly plugin?: PluginSpec;
 }
 
 export interface ListenerSpec {
@@ -45,7 +58,7 @@ function stringValue(value: string): object {
   return { "@type": "type.googleapis.com/google.protobuf.StringValue", value };
 }
 
-function wasmFilter(spec: PluginSpec): object {
+function pluginMessage(spec: PluginSpec): object {
   const vm = {
     vm_id: spec.vmId ?? "",
     runtime: "envoy.wasm.runtime.v8",
@@ -54,13 +67,26 @@ function wasmFilter(spec: PluginSpec): object {
       ? {}
       : { configuration: stringValue(spec.vmConfiguration) }),
   };
-  const config = {
+  return {
     name: spec.name,
     vm_config: vm,
     ...(spec.configuration === undefined ? {} : { configuration: stringValue(spec.configuration) }),
     ...spec.more,
   };
-  const typed = { "@type": `${TYPE}.http.wasm.v3.Wasm`, config };
+}
+
+function versionMessage({ name, more, plugin }: VersionSpec): object {
+  return { name, ...more, ...(plugin === undefined ? {} : { config: pluginMessage(plugin) }) };
+}
+
+function wasmFilter(spec: PluginSpec): object {
+  const config = pluginMessage(spec);
+  const weighted = spec.versions?.weighted?.map(versionMessage) ?? [];
+  const shadows = spec.versions?.shadows?.map(versionMessage) ?? [];
+  const typed =
+    spec.versions === undefined
+      ? { "@type": `${TYPE}.http.wasm.v3.Wasm`, config }
+      : { "@type": VERSIONS, config, weighted, shadows };
   return { name: spec.name, typed_config: typed };
 }
 

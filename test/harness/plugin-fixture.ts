@@ -30,13 +30,19 @@ export function pluginConfig(overrides: Partial<PluginConfig> = {}): PluginConfi
     trafficDirection: 1,
     listenerMetadata: null,
     isolation: { ...ISOLATION_DEFAULTS, hasStandby: false },
+    mode: "live",
     ...overrides,
   };
 }
 
 /** A configuration that has the given plugins as filters of one listener, and nothing else. */
 export function configWith(plugins: readonly PluginConfig[]): GranaryConfig {
-  const httpFilters = plugins.map((plugin) => ({ kind: "wasm", name: plugin.name, plugin }));
+  const httpFilters = plugins.map((plugin) => ({
+    kind: "wasm",
+    name: plugin.name,
+    plugin,
+    versions: null,
+  }));
   const node = { id: "n", cluster: "c", property: { kind: "message", encoded: new Uint8Array() } };
   // Only what a plugin host reads; the rest of a configuration is none of its business.
   const http = { httpFilters, accessLogPlugins: [], routes: { virtualHosts: [] } };

@@ -7,6 +7,7 @@ import { FakeSource } from "./fake-source.ts";
 
 const VM: VmReport = {
   vmId: "v<1>",
+  mode: "live",
   codeSha256: "0123456789abcdef",
   state: "failed",
   memoryBytes: 3_145_728,
@@ -53,6 +54,7 @@ test("/wasm as JSON has plugins, VMs, state, memory, time, failures and versions
         vms: [
           {
             vm_id: "v<1>",
+            mode: "live",
             code_sha256: "0123456789abcdef",
             state: "failed",
             memory_bytes: 3_145_728,

@@ -10,6 +10,7 @@ export const HCM =
   "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 export const ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
 export const WASM = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+export const VERSIONS = "type.googleapis.com/granary.filters.http.wasm.v1.WasmVersions";
 export const TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.";
 export const LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers.";
 

@@ -8,6 +8,7 @@ import { FakeMetrics } from "../../harness/fake-metrics.ts";
 function vm(name: string, streams: number, callbacks: readonly CallbackCost[]): VmReport {
   return {
     vmId: "",
+    mode: "live",
     codeSha256: "",
     state: "running",
     memoryBytes: 65_536,

@@ -20,6 +20,7 @@ function route(name: string, match: Partial<RouteMatchConfig>): RouteConfig {
       caseSensitive: true,
       headers: [],
       queryParameters: [],
+      share: 1,
       ...match,
     },
     action: { kind: "directResponse", status: 200, body: new Uint8Array(0) },
@@ -45,9 +46,16 @@ function table(...virtualHosts: VirtualHostConfig[]): RouteTable {
   return new RouteTable({ name: "t", virtualHosts, headers: NO_HEADERS, ignorePortInHost: false });
 }
 
-function find(routes: RouteTable, path: string, authority = "x", more: [string, string][] = []) {
+// biome-ignore lint/complexity/useMaxParams: what a request has that routes look at
+function find(
+  routes: RouteTable,
+  path: string,
+  authority = "x",
+  more: [string, string][] = [],
+  share = Number.NaN,
+) {
   const headers = HeaderMap.of([[":authority", authority], [":path", path], ...more]);
-  const match = routes.match(headers);
+  const match = routes.match(headers, share);
   return match === null ? null : `${match.virtualHost.name}/${match.route.name}`;
 }
 
@@ -170,4 +178,18 @@ test("a redirect to https drops the default port of http and keeps path and quer
     info,
   );
   assert.equal(location, "https://h/p?q");
+});
+
+test("a route with a fraction takes the requests whose share lies below it", () => {
+  const routes = table(
+    host(
+      "h",
+      ["*"],
+      [route("part", { share: 0.25 }), route("none", { share: 0 }), route("rest", {})],
+    ),
+  );
+  assert.equal(routes.hasShares, true);
+  const at = (share: number) => find(routes, "/", "x", [], share);
+  assert.deepEqual([0, 0.24, 0.25, 0.99].map(at), ["h/part", "h/part", "h/rest", "h/rest"]);
+  assert.equal(table(host("h", ["*"], [route("r", {})])).hasShares, false);
 });
