@@ -3,11 +3,12 @@
  */
 import type { RewriteOptions } from "../abi/rewriting.ts";
 import type { GranaryConfig } from "../config/types.ts";
+import type { PluginCode } from "../vm/types.ts";
 
 export interface CompiledModule {
   /** `VmConfig.codeKey` of the VMs that run it. */
   readonly key: string;
-  readonly module: WebAssembly.Module;
+  readonly module: PluginCode;
 }
 
 export interface CanaryTask {

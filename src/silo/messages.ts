@@ -9,6 +9,7 @@ import type { LogComponent, LogLevel } from "../base/log.ts";
 import type { ClusterConfig, GranaryConfig, ListenerConfig } from "../config/types.ts";
 import type { SharedSeat } from "../shm/shared-state.ts";
 import type { VmReport } from "../vm/report.ts";
+import type { PluginCode } from "../vm/types.ts";
 
 export type { FailureReport, PluginReport, VmReport } from "../vm/report.ts";
 
@@ -49,7 +50,7 @@ export interface SiloBoot {
 export interface SentModule {
   /** `VmConfig.codeKey` of the VMs that run it. */
   readonly key: string;
-  readonly module: WebAssembly.Module;
+  readonly module: PluginCode;
 }
 
 /** What main decided about a listener. */

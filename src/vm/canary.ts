@@ -10,6 +10,7 @@ import type { GranaryConfig } from "../config/types.ts";
 import { privateSharedState } from "../shm/shared-state.ts";
 import { createPluginHost } from "./plugin-host.ts";
 import type { PropertyHost, ThreadRoles } from "./roles.ts";
+import type { PluginModules } from "./types.ts";
 
 /** Lines that say why a guest refused its configuration; more of them say no more. */
 const GUEST_LINES_MAX = 10;
@@ -75,10 +76,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
  * @returns one line per plugin that does not start, and then what guests warned about meanwhile;
  *   empty when all start. Thread: any, a worker by preference: guest code runs here.
  */
-export function canaryPlugins(
-  config: GranaryConfig,
-  modules: ReadonlyMap<string, WebAssembly.Module>,
-): readonly string[] {
+export function canaryPlugins(config: GranaryConfig, modules: PluginModules): readonly string[] {
   const lines: string[] = [];
   const problems = createPluginHost({
     config,

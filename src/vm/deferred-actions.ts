@@ -23,6 +23,11 @@ export class DeferredActions {
   /** Length of the queue when the running call began. */
   #mark = 0;
 
+  /** Whether there is anything to run. */
+  get isPending(): boolean {
+    return this.#head < this.#queue.length;
+  }
+
   push(action: DeferredAction): void {
     this.#queue.push(action);
   }

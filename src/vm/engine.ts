@@ -3,6 +3,7 @@
  * and nothing else.
  */
 import type { ImportedStores, ImportPlan, ModuleImport } from "../abi/imports.ts";
+import type { PluginCode } from "./types.ts";
 
 /**
  * An exported guest function; arguments are i32, the result i32 or nothing. It throws on a trap.
@@ -21,14 +22,35 @@ export interface EngineInstance {
   getFunction(name: string): GuestFunction | null;
 }
 
+/**
+ * The way into the VM for guests that go on by themselves between callbacks: what they call there
+ * counts as a call of one of their contexts.
+ */
+export interface GuestGate {
+  /** Begins such a call; false: the context or the VM is gone, or the guest runs already. */
+  open(contextId: number, name: string): boolean;
+  /** Ends it; what was asked for happens when the present turn of the guest's code is over. */
+  close(): void;
+  /** An error that nobody in the guest caught: the VM has failed. `name` is what it came from. */
+  fail(contextId: number, name: string, error: unknown): void;
+  /** Calls `run` once after `delayMs`, unless the returned function is called before. */
+  after(delayMs: number, run: () => void): () => void;
+  /** Says on the log that the guest did something wrong that does not end it. */
+  warn(text: string): void;
+}
+
 export interface VmEngine {
   readonly name: string;
-  exportsOf(code: WebAssembly.Module): readonly ModuleExport[];
-  importsOf(code: WebAssembly.Module): readonly ModuleImport[];
+  exportsOf(code: PluginCode): readonly ModuleExport[];
+  importsOf(code: PluginCode): readonly ModuleImport[];
   /**
    * Instantiates `code`; its `(start)` section runs now. `plan` is asked for the imports, again
    * when the stores it was given do not fit what the module declares. Throws on a trap in the start
    * section and on a link error.
    */
-  link(code: WebAssembly.Module, plan: (stores: ImportedStores) => ImportPlan): EngineInstance;
+  link(
+    code: PluginCode,
+    plan: (stores: ImportedStores) => ImportPlan,
+    gate: GuestGate,
+  ): EngineInstance;
 }

@@ -7,9 +7,9 @@ import { LIMITS } from "../base/limits.ts";
 import type { PluginConfig } from "../config/types.ts";
 import { privateSharedState } from "../shm/shared-state.ts";
 import { HttpStreamContext } from "./contexts.ts";
-import type { VmEngine } from "./engine.ts";
 import { FailedStreamContext } from "./failed-stream.ts";
 import { FailedConnection, NetworkContext } from "./network-context.ts";
+import { nullEngine } from "./null/null-engine.ts";
 import { pluginIdentity, serverPlugins, vmSlotKey, wasmPlugins } from "./plugin-identity.ts";
 import type { VmReport } from "./report.ts";
 import type { StreamRoles, ThreadRoles } from "./roles.ts";
@@ -61,15 +61,10 @@ class HostedPlugin implements Plugin {
   }
 }
 
-interface HostOptions {
-  readonly roles: ThreadRoles;
-  readonly engine: VmEngine;
-}
-
 type Program = Omit<Parameters<CreatePluginHost>[0], "roles">;
 
 class ThreadPluginHost implements PluginHost {
-  readonly #options: HostOptions;
+  readonly #roles: ThreadRoles;
   /** Plugins of the server: they run until it ends. */
   readonly #fixed: readonly PluginConfig[];
   /** What `start` starts. */
@@ -82,8 +77,8 @@ class ThreadPluginHost implements PluginHost {
   #shadowRoles: ThreadRoles | null = null;
   #shadowCallouts = 0;
 
-  constructor(options: HostOptions, { config, modules, singletons }: Program) {
-    this.#options = options;
+  constructor(roles: ThreadRoles, { config, modules, singletons }: Program) {
+    this.#roles = roles;
     this.#fixed = serverPlugins(config, singletons);
     this.#first = [...wasmPlugins(config.listeners), ...this.#fixed];
     this.#modules = modules;
@@ -145,7 +140,7 @@ class ThreadPluginHost implements PluginHost {
     };
     for (const { slot } of this.#roots.values()) slot.finish(rootEnded);
     if (left === 0) close();
-    else this.#options.roles.timers.after(graceMs, close);
+    else this.#roles.timers.after(graceMs, close);
   }
 
   #close(): void {
@@ -177,7 +172,7 @@ class ThreadPluginHost implements PluginHost {
   }
 
   #rolesOf({ mode }: PluginConfig): ThreadRoles {
-    const { roles } = this.#options;
+    const roles = this.#roles;
     if (mode === "live") return roles;
     if (this.#shadowRoles === null) {
       const shared = privateSharedState(systemClock, LIMITS.shadowSharedBytes);
@@ -189,9 +184,9 @@ class ThreadPluginHost implements PluginHost {
   }
 
   #add(config: PluginConfig): HostedPlugin {
-    const { engine } = this.#options;
     const roles = this.#rolesOf(config);
     const code = this.#modules.get(config.vm.codeKey) ?? null;
+    const engine = code !== null && "text" in code ? nullEngine : v8Engine;
     const options: SlotOptions = { engine, roles, code, plugin: config };
     const vmKey = vmSlotKey(config);
     const vmSlot = this.#vms.get(vmKey) ?? new VmSlot(options);
@@ -205,6 +200,6 @@ class ThreadPluginHost implements PluginHost {
   }
 }
 
-/** The plugin host of a thread, over the engine built into Node. */
+/** The plugin host of a thread. */
 export const createPluginHost: CreatePluginHost = ({ roles, ...program }) =>
-  new ThreadPluginHost({ roles, engine: v8Engine }, program);
+  new ThreadPluginHost(roles, program);

@@ -2,16 +2,22 @@
 import { randomFillSync } from "node:crypto";
 import { createEmscripten } from "../abi/emscripten.ts";
 import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
-import { buildImports, type ImportSources } from "../abi/imports.ts";
+import {
+  buildImports,
+  type ImportedStores,
+  type ImportPlan,
+  type ImportSources,
+} from "../abi/imports.ts";
 import type { LinearMemory } from "../abi/linear-memory.ts";
 import { createWasi, type WasiEnv } from "../abi/wasi.ts";
 import type { IsolationConfig } from "../config/types.ts";
 import { createBudget } from "./cpu-budget.ts";
 import type { CurrentCall } from "./current-call.ts";
-import type { EngineInstance, VmEngine } from "./engine.ts";
+import type { EngineInstance, GuestGate, VmEngine } from "./engine.ts";
 import { createHostcalls, restrictWasi } from "./hostcalls/bodies.ts";
 import type { HostcallEnv } from "./hostcalls/env.ts";
 import { GuestTrap, ProcExit } from "./trap.ts";
+import type { PluginCode } from "./types.ts";
 
 function wasiEnv(env: HostcallEnv): WasiEnv {
   return {
@@ -54,7 +60,7 @@ export function importSources(
 /** One line for each import of `code` that `sources` cannot serve. */
 export function unservedImports(
   engine: VmEngine,
-  code: WebAssembly.Module,
+  code: PluginCode,
   sources: ImportSources,
 ): readonly string[] {
   const plan = buildImports(engine.importsOf(code), sources, {
@@ -69,15 +75,20 @@ export function unservedImports(
  */
 export function linkModule(
   engine: VmEngine,
-  code: WebAssembly.Module,
-  into: { readonly sources: ImportSources; readonly memory: LinearMemory },
+  code: PluginCode,
+  into: {
+    readonly sources: ImportSources;
+    readonly memory: LinearMemory;
+    readonly gate: GuestGate;
+  },
 ): EngineInstance {
   const wanted = engine.importsOf(code);
-  return engine.link(code, (stores) => {
-    const plan = buildImports(wanted, into.sources, stores);
-    if (plan.memory !== null) into.memory.attach(plan.memory);
-    return plan;
-  });
+  const plan = (stores: ImportedStores): ImportPlan => {
+    const built = buildImports(wanted, into.sources, stores);
+    if (built.memory !== null) into.memory.attach(built.memory);
+    return built;
+  };
+  return engine.link(code, plan, into.gate);
 }
 
 /**

@@ -14,6 +14,17 @@ export class ProcExit extends Error {
 /** What a host function throws that the guest must not survive (`abort`). */
 export class GuestTrap extends Error {}
 
+/** An error of a script of the null engine, with its places in the author's files. */
+export class ScriptTrap extends Error {
+  readonly frames: readonly string[];
+  readonly isStackOverflow: boolean;
+  constructor(message: string, frames: readonly string[], isRangeError: boolean) {
+    super(message);
+    this.frames = frames;
+    this.isStackOverflow = isRangeError && message.includes("call stack");
+  }
+}
+
 /** What ended a VM: `refused` = it was never run. */
 export type FailureKind = "trap" | "cpuBudget" | "stackOverflow" | "exit" | "refused";
 
@@ -45,11 +56,13 @@ export function describeTrap(error: unknown, call: CurrentCall): VmFailure {
 function kindOf(error: unknown, call: CurrentCall): FailureKind {
   if (call.overBudgetMs > 0) return "cpuBudget";
   if (error instanceof ProcExit) return "exit";
+  if (error instanceof ScriptTrap) return error.isStackOverflow ? "stackOverflow" : "trap";
   // The engine's word for a stack that is used up, by guest frames here.
   return error instanceof RangeError ? "stackOverflow" : "trap";
 }
 
 function guestFrames(error: unknown): string[] {
+  if (error instanceof ScriptTrap) return error.frames.slice();
   const stack = error instanceof Error ? (error.stack ?? "") : "";
   return stack
     .split("\n")

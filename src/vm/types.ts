@@ -104,8 +104,18 @@ export interface PluginHost {
   report(): readonly VmReport[];
 }
 
-/** Compiled code by sha256. */
-export type PluginModules = ReadonlyMap<string, WebAssembly.Module>;
+/** Code of the null engine: one CommonJS script, its source map inside. */
+export interface ScriptCode {
+  readonly text: string;
+  /** What debuggers and stack traces call it. */
+  readonly filename: string;
+}
+
+/** What an engine runs. */
+export type PluginCode = WebAssembly.Module | ScriptCode;
+
+/** Code ready to run, by code key. */
+export type PluginModules = ReadonlyMap<string, PluginCode>;
 
 export type CreatePluginHost = (options: {
   readonly config: GranaryConfig;

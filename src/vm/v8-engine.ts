@@ -6,7 +6,9 @@
  * succeeds.
  */
 import type { ImportedStores, ImportPlan } from "../abi/imports.ts";
+import { assert } from "../base/assert.ts";
 import type { EngineInstance, GuestFunction, ModuleExport, VmEngine } from "./engine.ts";
+import type { PluginCode } from "./types.ts";
 
 const LINK_ATTEMPTS_MAX = 8;
 
@@ -53,18 +55,24 @@ function adapt(limits: StoreLimits, message: string): boolean {
   return true;
 }
 
+function moduleOf(code: PluginCode): WebAssembly.Module {
+  assert(code instanceof WebAssembly.Module, "the engine runs Wasm alone");
+  return code;
+}
+
 class V8Engine implements VmEngine {
   readonly name = "v8";
 
-  exportsOf(code: WebAssembly.Module): readonly ModuleExport[] {
-    return WebAssembly.Module.exports(code);
+  exportsOf(code: PluginCode): readonly ModuleExport[] {
+    return WebAssembly.Module.exports(moduleOf(code));
   }
 
-  importsOf(code: WebAssembly.Module): ReturnType<VmEngine["importsOf"]> {
-    return WebAssembly.Module.imports(code);
+  importsOf(code: PluginCode): ReturnType<VmEngine["importsOf"]> {
+    return WebAssembly.Module.imports(moduleOf(code));
   }
 
-  link(code: WebAssembly.Module, plan: (stores: ImportedStores) => ImportPlan): EngineInstance {
+  link(code: PluginCode, plan: (stores: ImportedStores) => ImportPlan): EngineInstance {
+    const module = moduleOf(code);
     const memoryLimits: StoreLimits = { initial: 1, maximum: -1 };
     const tableLimits: StoreLimits = { initial: 0, maximum: -1 };
     for (let attempt = 1; ; attempt++) {
@@ -73,7 +81,7 @@ class V8Engine implements VmEngine {
         table: () => new WebAssembly.Table({ ...descriptor(tableLimits), element: "anyfunc" }),
       });
       try {
-        return new V8Instance(new WebAssembly.Instance(code, built.imports), built.memory);
+        return new V8Instance(new WebAssembly.Instance(module, built.imports), built.memory);
       } catch (error) {
         if (!(error instanceof WebAssembly.LinkError) || attempt === LINK_ATTEMPTS_MAX) throw error;
         const limits = /table/.test(error.message) ? tableLimits : memoryLimits;
@@ -83,4 +91,4 @@ class V8Engine implements VmEngine {
   }
 }
 
-export const v8Engine: VmEngine = new V8Engine();
+export const v8Engine = new V8Engine() satisfies VmEngine;

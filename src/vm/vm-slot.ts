@@ -12,6 +12,7 @@ import { ReloadBackoff } from "./failure.ts";
 import type { FailureReport, PluginReport, VmReport, VmReportState } from "./report.ts";
 import type { ThreadRoles } from "./roles.ts";
 import type { VmFailure } from "./trap.ts";
+import type { PluginCode } from "./types.ts";
 import { Vm } from "./vm.ts";
 
 const logger = new Logger("wasm");
@@ -22,7 +23,7 @@ const STANDBY_DELAY_MS = 100;
 export interface SlotOptions {
   readonly engine: VmEngine;
   readonly roles: ThreadRoles;
-  readonly code: WebAssembly.Module | null;
+  readonly code: PluginCode | null;
   /** The plugin that asked first; its VM configuration is that of all. */
   readonly plugin: PluginConfig;
 }

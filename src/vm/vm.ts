@@ -18,6 +18,7 @@ import { DeferredActions } from "./deferred-actions.ts";
 import { DnsQueries } from "./dns-queries.ts";
 import type { EngineInstance, VmEngine } from "./engine.ts";
 import { ALLOCATOR_EXPORTS, GuestAllocator } from "./guest-allocator.ts";
+import { VmGate } from "./guest-gate.ts";
 import { GuestLog } from "./guest-log.ts";
 import { GuestResults } from "./guest-results.ts";
 import type { HostcallEnv } from "./hostcalls/env.ts";
@@ -25,6 +26,7 @@ import { nextVmState, type VmEvent, type VmState } from "./lifecycle.ts";
 import type { ThreadRoles } from "./roles.ts";
 import { importSources, linkModule, runEntryPoint, unservedImports } from "./startup.ts";
 import { describeTrap, type VmFailure } from "./trap.ts";
+import type { PluginCode } from "./types.ts";
 
 const logger = new Logger("wasm");
 
@@ -81,7 +83,7 @@ export class Vm implements HostcallEnv {
   }
 
   /** Links and starts `code` (ABI 1.4). Returns why it cannot run, or null. */
-  start(code: WebAssembly.Module): string | null {
+  start(code: PluginCode): string | null {
     this.#transition("start");
     const exported = this.#engine.exportsOf(code);
     const { version, markers } = detectAbiVersion(exported);
@@ -100,7 +102,11 @@ export class Vm implements HostcallEnv {
     if (problems.length > 0) return this.#refuse(problems.join("; "));
     this.call.begin(null, "start-up", DIRECTION.none);
     try {
-      const instance = linkModule(this.#engine, code, { sources, memory: this.memory });
+      const instance = linkModule(this.#engine, code, {
+        sources,
+        memory: this.memory,
+        gate: new VmGate(this),
+      });
       this.#bind(instance, allocate);
       runEntryPoint(instance, this.call);
     } catch (error) {

@@ -2,7 +2,7 @@
 import { ISOLATION_DEFAULTS } from "../../src/config/compile-isolation.ts";
 import type { GranaryConfig, PluginConfig } from "../../src/config/types.ts";
 import { createPluginHost } from "../../src/vm/plugin-host.ts";
-import type { Plugin, PluginHost, StreamContext } from "../../src/vm/types.ts";
+import type { Plugin, PluginCode, PluginHost, StreamContext } from "../../src/vm/types.ts";
 import { FakeStream, FakeThread } from "./fake-roles.ts";
 import { type GuestSource, guestModule } from "./guest-source.ts";
 
@@ -65,9 +65,18 @@ export function startPlugin(
   source: GuestSource,
   overrides: Partial<PluginConfig> = {},
 ): PluginFixture {
+  return startCode(guestModule(source), overrides);
+}
+
+/** Starts one plugin of the null engine: `text` is a CommonJS module that exports handlers. */
+export function startScript(text: string, overrides: Partial<PluginConfig> = {}): PluginFixture {
+  return startCode({ text, filename: "file:///filters/filter.js" }, overrides);
+}
+
+function startCode(code: PluginCode, overrides: Partial<PluginConfig>): PluginFixture {
   const config = pluginConfig(overrides);
   const thread = new FakeThread();
-  const modules = new Map([[CODE_SHA, guestModule(source)]]);
+  const modules = new Map([[CODE_SHA, code]]);
   const host = createPluginHost({
     config: configWith([config]),
     modules,
