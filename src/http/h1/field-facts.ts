@@ -65,7 +65,7 @@ export function collectFields(
       facts.hostEnd = valueEnd;
       continue;
     }
-    if (id !== NAME_ID.unknown && id <= NAME_ID.last) note(facts, id, value);
+    noteField(facts, id, value);
     headers.append(
       id === NAME_ID.unknown ? text.substring(nameAt, nameEnd) : (KNOWN_NAMES[id] as string),
       value,
@@ -82,10 +82,9 @@ export interface FieldSink {
   hostAside: boolean;
 }
 
-/** Notes one field by its lower-case name: for heads that something else has parsed. */
-export function noteField(facts: FieldFacts, name: string, value: string): void {
-  const id = KNOWN_NAMES.indexOf(name);
-  if (id >= 0 && id !== NAME_ID.unknown && id <= NAME_ID.last) note(facts, id, value);
+/** Notes one field by the id of its name: for heads that something else has parsed. */
+export function noteField(facts: FieldFacts, id: number, value: string): void {
+  if (id !== NAME_ID.unknown && id <= NAME_ID.last) note(facts, id, value);
 }
 
 function note(facts: FieldFacts, id: number, value: string): void {

@@ -140,6 +140,16 @@ function slotOf(bytes: Uint8Array, start: number, length: number): number {
   return (length * 249 + first * 731 + middle * 915 + late * 925 + last * 289) & (SLOT_COUNT - 1);
 }
 
+/** The same of a text. */
+function slotOfText(text: string): number {
+  const length = text.length;
+  const first = text.charCodeAt(0);
+  const middle = text.charCodeAt(length >> 1);
+  const late = text.charCodeAt(length - 2);
+  const last = text.charCodeAt(length - 1);
+  return (length * 249 + first * 731 + middle * 915 + late * 925 + last * 289) & (SLOT_COUNT - 1);
+}
+
 let offset = 0;
 KNOWN_NAMES.forEach((name, id) => {
   offsets[id] = offset;
@@ -164,4 +174,11 @@ export function knownNameId(bytes: Uint8Array, start: number, length: number): n
     if (letters[at + i] !== bytes[start + i]) return 0;
   }
   return id;
+}
+
+/** As `knownNameId`, of a name that is text already. Needs no hash of the engine's. */
+export function idOfName(name: string): number {
+  if (name.length < 2) return 0;
+  const id = slots[slotOfText(name)] as number;
+  return id !== 0 && KNOWN_NAMES[id] === name ? id : 0;
 }

@@ -73,8 +73,12 @@ export class UwsConnection implements TimeoutOwner, ExchangeOwner {
   };
   readonly #onData = (bytes: ArrayBuffer, isLast: boolean): void => {
     this.#doubt = 0;
+    // The heads that uWS shows before are served here, too.
+    const { turn } = this.manager.silo;
+    turn.enter();
     this.#owner.dataArrived(this);
     this.exchange.data(bytes, isLast);
+    turn.leave();
     if (isLast && this.#closing && !this.busy) setImmediate(this.#closeNow);
   };
   readonly #closeNow = (): void => this.close();

@@ -5,6 +5,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { Logger } from "../../base/log.ts";
+import type { Deferred } from "../../base/turn.ts";
 import { contentLengthOf } from "../../http/h1/serialise.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { BodyChunk } from "../../shm/body-chunk.ts";
@@ -42,7 +43,7 @@ export interface ExchangeOwner {
   responseDone(close: boolean, linger: boolean): void;
 }
 
-export class UwsExchange implements ResponseEncoder, TimeoutOwner {
+export class UwsExchange implements ResponseEncoder, TimeoutOwner, Deferred {
   headRequest = false;
   /** May the connection serve another request after this response? */
   keepAlive = true;
@@ -74,13 +75,6 @@ export class UwsExchange implements ResponseEncoder, TimeoutOwner {
   #collected: Uint8Array[] = [];
   /** The chunk that the corked write is about; null: the head or the end alone. */
   #chunk: BodyChunk | null = null;
-  /** A head whose body lets itself wait goes out alone where uWS can end it without a body. */
-  readonly #flush = (): void => {
-    const handle = this.#handle;
-    if (handle === null || !this.#headHeld || this.refused) return;
-    const canBegin = this.#framing === CHUNKED && handle.beginWrite !== undefined;
-    if (canBegin || (this.#framing === LENGTH && this.#left > 0)) handle.cork(this.#corked);
-  };
   readonly #corked = (): void => this.#write();
   readonly #onWritable = (): boolean => this.#writable();
 
@@ -166,6 +160,14 @@ export class UwsExchange implements ResponseEncoder, TimeoutOwner {
     this.#pauses = 0;
   }
 
+  /** A head whose body lets itself wait goes out alone where uWS can end it without a body. */
+  runDeferred(): void {
+    const handle = this.#handle;
+    if (handle === null || !this.#headHeld || this.refused) return;
+    const canBegin = this.#framing === CHUNKED && handle.beginWrite !== undefined;
+    if (canBegin || (this.#framing === LENGTH && this.#left > 0)) handle.cork(this.#corked);
+  }
+
   // --- ResponseEncoder ----------------------------------------------------------------------
 
   get pendingBytes(): number {
@@ -192,7 +194,7 @@ export class UwsExchange implements ResponseEncoder, TimeoutOwner {
       this.#body.totalBytes = this.#framing === LENGTH ? this.#left : -1;
     }
     if (endStream) this.#finish();
-    else process.nextTick(this.#flush);
+    else this.#owner.manager.silo.turn.schedule(this);
   }
 
   encodeData(chunk: BodyChunk, endStream: boolean): void {

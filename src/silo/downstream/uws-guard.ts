@@ -15,6 +15,7 @@ import {
   noteField,
   parseContentLength,
 } from "../../http/h1/field-facts.ts";
+import { idOfName, KNOWN_NAMES, NAME_ID } from "../../http/h1/header-names.ts";
 import { type RequestTarget, readTarget } from "../../http/h1/request-target.ts";
 import type { H1Limits } from "../../http/h1/types.ts";
 import { HeaderMap } from "../../http/header-map.ts";
@@ -41,6 +42,8 @@ export class UwsGuard {
   readonly #facts = new FieldFacts();
   readonly #target: RequestTarget = { authority: null, path: "", scheme: "" };
   #host = "";
+  /** The last one that was valid: most requests name the same. */
+  #hostValid = "";
   #connectionSeen = false;
   #fault: H1ErrorCode | null = null;
   readonly #visit = (name: string, value: string): void => this.#field(name, value);
@@ -71,7 +74,7 @@ export class UwsGuard {
     const query = request.getQuery();
     const url = request.getUrl();
     const raw = query === undefined ? url : `${url}?${query}`;
-    if (!isValidHeaderName(method.toLowerCase())) return "methodInvalid";
+    if (method !== "GET" && !isValidHeaderName(method.toLowerCase())) return "methodInvalid";
     for (let i = 0; i < raw.length; i++) {
       const byte = raw.charCodeAt(i);
       if (byte === 0x23) return "fragmentInTarget";
@@ -89,7 +92,8 @@ export class UwsGuard {
 
   #field(name: string, decoded: string): void {
     if (this.#fault !== null) return;
-    if (!isValidHeaderName(name)) {
+    const id = idOfName(name);
+    if (id === NAME_ID.unknown && !isValidHeaderName(name)) {
       this.#fault = name === "" ? "nameEmpty" : "nameInvalid";
       return;
     }
@@ -98,17 +102,18 @@ export class UwsGuard {
       this.#fault = "valueInvalid";
       return;
     }
-    if (name === "host") {
+    if (id === NAME_ID.host) {
       this.#facts.hostCount++;
       this.#host = value;
       return;
     }
-    if (name === "connection" && !this.#connectionSeen) {
+    if (id === NAME_ID.connection && !this.#connectionSeen) {
       this.#connectionSeen = true;
       this.uwsCloses = decoded.length === CLOSE_LETTERS;
     }
-    noteField(this.#facts, name, value);
-    this.headers.append(name, value);
+    noteField(this.#facts, id, value);
+    // A shared string is compared by its pointer.
+    this.headers.append(id === NAME_ID.unknown ? name : (KNOWN_NAMES[id] as string), value);
   }
 
   #whole(headers: HeaderMap): H1ErrorCode | null {
@@ -116,7 +121,10 @@ export class UwsGuard {
     if (headers.count - 4 + hostCount > this.#limits.headersCountMax) return "headersTooMany";
     if (headers.byteSize > this.#limits.headBytesMax) return "headersTooLarge";
     if (hostCount !== 1) return hostCount === 0 ? "hostMissing" : "hostRepeated";
-    if (this.#host !== "" && !isValidAuthority(this.#host)) return "hostInvalid";
+    if (this.#host !== this.#hostValid) {
+      if (this.#host !== "" && !isValidAuthority(this.#host)) return "hostInvalid";
+      this.#hostValid = this.#host;
+    }
     if (this.#target.authority === null) headers.setValueAt(0, this.#host);
     const fault = framingFault(this.#facts, 11);
     if (fault !== null) return fault;

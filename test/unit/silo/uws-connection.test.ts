@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Turn } from "../../../src/base/turn.ts";
 import { HeaderMap } from "../../../src/http/header-map.ts";
 import { BodySlab } from "../../../src/shm/body-slab.ts";
 import { UwsConnection } from "../../../src/silo/downstream/uws-connection.ts";
@@ -34,7 +35,12 @@ function rig(limits: Limits = {}) {
     stats: new Proxy({ downstream_cx_idle_timeout: { inc: () => counts.idle++ } }, others),
     listenerStats: new Proxy({}, others),
     listener: { perConnectionBufferBytes: 4 },
-    silo: { clock, wheel: new TimerWheel(clock), nextConnectionId: () => 7 },
+    silo: {
+      clock,
+      wheel: new TimerWheel(clock),
+      turn: new Turn(clock),
+      nextConnectionId: () => 7,
+    },
   } as unknown as HttpManager;
   const socket = new FakeUwsHandle();
   const owner = {

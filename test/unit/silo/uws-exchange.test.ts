@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Turn } from "../../../src/base/turn.ts";
 import { HeaderMap } from "../../../src/http/header-map.ts";
 import { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import { BodySlab } from "../../../src/shm/body-slab.ts";
@@ -35,7 +36,11 @@ function rig(body = false, isUnknown = false) {
     hcm: { delayedCloseTimeoutMs: 1_000 },
     stats: { downstream_cx_destroy_remote_active_rq: { inc: () => {} } },
     listener: { perConnectionBufferBytes: 4 },
-    silo: { emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)), wheel: new TimerWheel(clock) },
+    silo: {
+      emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),
+      wheel: new TimerWheel(clock),
+      turn: new Turn(clock),
+    },
   } as unknown as HttpManager;
   const handle = new FakeUwsHandle();
   const slab = new BodySlab(1);

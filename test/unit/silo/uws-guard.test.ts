@@ -40,6 +40,14 @@ describe("uws guard", () => {
     assert.equal(eye.bodyBytes, 0);
   });
 
+  test("looks at every host, also after one that was valid", () => {
+    const eye = guard();
+    const names = ["a:1", "a:1", "a b", "a b", "a:1", "", "u@a", ""];
+    const faults = names.map((name) => eye.look(request([["host", name]])));
+    const bad = "hostInvalid";
+    assert.deepEqual(faults, [null, null, bad, bad, null, null, bad, null]);
+  });
+
   test("tells how long the body is and what the client wants", () => {
     const eye = guard();
     assert.equal(eye.look(request([HOST, ["content-length", "12"]])), null);

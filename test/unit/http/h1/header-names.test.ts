@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KNOWN_NAMES, knownNameId } from "../../../../src/http/h1/header-names.ts";
+import { idOfName, KNOWN_NAMES, knownNameId } from "../../../../src/http/h1/header-names.ts";
 
 function idOf(name: string): number {
   const bytes = Buffer.from(`..${name}`, "latin1");
@@ -10,6 +10,7 @@ function idOf(name: string): number {
 test("every known name is found by its bytes", () => {
   KNOWN_NAMES.forEach((name, id) => {
     if (id > 0) assert.equal(idOf(name), id, `${name} shares its slot with another name`);
+    assert.equal(idOfName(name), id);
   });
   assert.ok(KNOWN_NAMES.length > 90);
 });
@@ -19,6 +20,7 @@ test("names that differ in one byte or in length are unknown", () => {
     for (let i = 0; i < name.length; i++) {
       const other = `${name.substring(0, i)}!${name.substring(i + 1)}`;
       assert.equal(idOf(other), 0, other);
+      assert.equal(idOfName(other), 0, other);
     }
     assert.equal(idOf(`${name}!`), 0);
   }
