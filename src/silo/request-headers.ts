@@ -110,8 +110,8 @@ export function prepareRequest(
   removeHopByHop(headers);
   const te = headers.get("te");
   if (te !== null) {
-    headers.remove("te");
-    if (te.toLowerCase() === "trailers") headers.append("te", "trailers");
+    if (te.toLowerCase() === "trailers") headers.set("te", "trailers");
+    else headers.remove("te");
   }
   headers.remove("expect");
   setForwarded(headers, info, hcm);

@@ -19,7 +19,7 @@ export const RESET_ERRORS: Readonly<Record<UpstreamResetReason, ProxyErrorCode>>
 
 const LATE_CAUSES: Readonly<Partial<Record<UpstreamResetReason, readonly [string, string]>>> = {
   remoteReset: ["UR", "remote_reset"],
-  remoteRefused: ["UR", "remote_reset"],
+  remoteRefused: ["UR", "remote_refused_stream_reset"],
   protocolError: ["UPE", "protocol_error"],
 };
 

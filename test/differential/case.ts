@@ -3,7 +3,7 @@
  * and a raw upstream do, in one order, so that a case plays the same way every time.
  */
 import type { GuestAbi } from "./guest.ts";
-import type { Program } from "./program.ts";
+import type { Pairs, Program } from "./program.ts";
 
 export interface FilterPart {
   readonly program: Program;
@@ -16,12 +16,29 @@ export interface FilterPart {
   readonly vmConfig?: Readonly<Record<string, unknown>>;
 }
 
+/** What one end of an HTTP/2 connection sends on a stream; `head` opens or answers it. */
+export interface StreamPart {
+  readonly head?: Pairs;
+  readonly data?: string;
+  /** They end the stream. */
+  readonly trailers?: Pairs;
+  readonly end?: true;
+  /** The code of RST_STREAM. */
+  readonly reset?: number;
+}
+
 /** One thing that the client or the upstream does or waits for. */
 export type ScriptStep =
   /** The client sends latin1 text, on a connection that it opens with its first step. */
   | { readonly do: "send"; readonly text: string }
   /** The upstream sends latin1 text on the connection of the newest request. */
   | { readonly do: "answer"; readonly text: string }
+  /** The same over HTTP/2, on the client's newest stream and on that of the newest request. */
+  | { readonly do: "sendPart"; readonly part: StreamPart }
+  | { readonly do: "answerPart"; readonly part: StreamPart }
+  /** The client's newest stream is over; the upstream's. */
+  | { readonly do: "streamOver" }
+  | { readonly do: "upstreamStreamOver" }
   /** The client has its n-th final response, whole; n counts these steps. */
   | { readonly do: "response" }
   /** The client has the head of its next response. */
@@ -47,6 +64,10 @@ export type ScriptStep =
 
 export const send = (text: string): ScriptStep => ({ do: "send", text });
 export const answer = (text: string): ScriptStep => ({ do: "answer", text });
+export const sendPart = (part: StreamPart): ScriptStep => ({ do: "sendPart", part });
+export const answerPart = (part: StreamPart): ScriptStep => ({ do: "answerPart", part });
+export const STREAM_OVER: ScriptStep = { do: "streamOver" };
+export const UPSTREAM_STREAM_OVER: ScriptStep = { do: "upstreamStreamOver" };
 export const RESPONSE: ScriptStep = { do: "response" };
 export const RESPONSE_HEAD: ScriptStep = { do: "responseHead" };
 export const responseBody = (bytes: number): ScriptStep => ({ do: "responseBody", bytes });

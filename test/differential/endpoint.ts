@@ -1,5 +1,6 @@
 /** Ends of connections that keep everything they got, and a wait that ends when anything changes. */
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type { StreamPart } from "./case.ts";
 import { isInterim, type Message, readMessages } from "./messages.ts";
 
 /** Wakes everybody who waits, whenever something happened anywhere. */
@@ -28,16 +29,34 @@ export class Changes {
   }
 }
 
-export class Endpoint {
-  readonly socket: Socket;
+/** The tests' end of a connection. */
+export interface Peer {
+  readonly isClosed: boolean;
+  readonly messages: readonly Message[];
+  /** Those that are no interim responses. */
+  readonly finals: readonly Message[];
+  /** The newest stream is over, for whatever reason; an HTTP/1 connection has one. */
+  readonly isStreamOver: boolean;
+  /** Methods of the requests that are sent here; null for the upstream's end. */
+  readonly methods: string[] | null;
+  /** HTTP/1 takes text, HTTP/2 parts of streams. */
+  send(text: string): void;
+  sendPart(part: StreamPart): void;
+  end(): void;
+  destroy(): void;
+  /** Breaks off, by RST where the connection is HTTP/1. */
+  reset(): void;
+}
+
+export class Endpoint implements Peer {
+  readonly #socket: Socket;
   #text = "";
   #isClosed = false;
-  /** Null for the upstream's end, which reads requests. */
   readonly methods: string[] | null;
   #messages: Message[] | null = null;
 
   constructor(socket: Socket, changes: Changes, methods: string[] | null) {
-    this.socket = socket;
+    this.#socket = socket;
     this.methods = methods;
     socket.setNoDelay(true);
     socket.setEncoding("latin1").on("data", (text: string) => {
@@ -69,67 +88,41 @@ export class Endpoint {
     return this.messages.filter((message) => !isInterim(message));
   }
 
+  get isStreamOver(): boolean {
+    return this.#isClosed;
+  }
+
   send(text: string): void {
-    this.socket.write(text, "latin1");
+    this.#socket.write(text, "latin1");
+  }
+
+  sendPart(): void {
+    throw new Error("an HTTP/1 connection has no streams");
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  reset(): void {
+    this.#socket.resetAndDestroy();
   }
 }
 
 /** Opens a client's end; resolves when the kernel has accepted it. */
-export function openClient(port: number, changes: Changes): Promise<Endpoint> {
+export function openSocket(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     socket.once("error", reject);
     socket.once("connect", () => {
       socket.off("error", reject);
-      resolve(new Endpoint(socket, changes, []));
+      resolve(socket);
     });
   });
-}
-
-/** The upstream of every case: its connections in the order in which they came. */
-export class Upstream {
-  connections: Endpoint[] = [];
-  readonly #server: Server;
-
-  private constructor(changes: Changes) {
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.connections.push(new Endpoint(socket, changes, null));
-    });
-  }
-
-  static async listen(changes: Changes): Promise<Upstream> {
-    const upstream = new Upstream(changes);
-    await new Promise<void>((resolve) => {
-      upstream.#server.listen(0, "127.0.0.1", resolve);
-    });
-    return upstream;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  get requests(): readonly Message[] {
-    return this.connections.flatMap((connection) => connection.messages);
-  }
-
-  /** The connection that got the newest request. */
-  get newest(): Endpoint | null {
-    return this.connections.findLast((connection) => connection.messages.length > 0) ?? null;
-  }
-
-  /** Cuts and forgets every connection. */
-  reset(): void {
-    for (const connection of this.connections) connection.socket.destroy();
-    this.connections = [];
-  }
-
-  async close(): Promise<void> {
-    this.reset();
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-  }
 }
 
 /** A port where nobody listens. */

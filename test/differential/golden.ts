@@ -32,11 +32,12 @@ export function writeGoldens(group: string, goldens: Goldens): void {
 /** A recording as lines, for people and for comparing. */
 export function linesOf(recording: Recording): string[] {
   const messages = (who: string, seen: Recording["client"]): string[] =>
-    seen.flatMap(({ head, body, trailers, cut }) => [
+    seen.flatMap(({ head, body, trailers, cut, reset }) => [
       ...head.map((line) => `${who} ${line}`),
       ...(body === undefined ? [] : [`${who} body ${JSON.stringify(body)}`]),
       ...(trailers ?? []).map((line) => `${who} trailer ${line}`),
       ...(cut === true ? [`${who} cut short`] : []),
+      ...(reset === undefined ? [] : [`${who} reset ${reset}`]),
     ]);
   return [
     ...messages("client", recording.client),

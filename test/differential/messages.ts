@@ -8,6 +8,8 @@ export interface Message {
   readonly body: string;
   readonly trailers: readonly string[];
   readonly isComplete: boolean;
+  /** The code with which the sender reset the stream. */
+  readonly reset?: number;
 }
 
 export interface Reading {
@@ -31,7 +33,7 @@ const fieldOf = (head: readonly string[], name: string): string | null =>
 
 /** Whether a response is an interim one. */
 export const isInterim = (message: Message): boolean =>
-  /^HTTP\/1\.\d 1(?!01)/.test(message.head[0] ?? "");
+  /^HTTP\/\S+ 1(?!01)/.test(message.head[0] ?? "");
 
 /** Every message in `text`; the last may be incomplete. */
 export function readMessages(text: string, reading: Reading): Message[] {

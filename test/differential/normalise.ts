@@ -58,7 +58,7 @@ const LINES: readonly Row[] = [
  */
 function sortedHead(head: readonly string[]): readonly string[] {
   const [first = "", ...fields] = head;
-  const nameOf = (line: string): string => line.slice(0, line.indexOf(":"));
+  const nameOf = (line: string): string => line.slice(0, line.indexOf(":", 1));
   return [
     first,
     ...fields.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0)),
@@ -95,6 +95,17 @@ function withoutStarts(log: readonly string[]): readonly string[] {
   return kept;
 }
 
+/**
+ * Of a stream that is given up Envoy says INTERNAL_ERROR to the upstream, Granary CANCEL, which is
+ * the code for it (RFC 9113 section 7): both are 8.
+ */
+const GIVEN_UP: ReadonlyMap<number | undefined, number> = new Map([[2, 8]]);
+
+const request = <M extends Recording["client"][number]>(seen: M): M => ({
+  ...message(seen),
+  ...(seen.reset === undefined ? {} : { reset: GIVEN_UP.get(seen.reset) ?? seen.reset }),
+});
+
 const message = <M extends Recording["client"][number]>(seen: M): M => ({
   ...seen,
   head: sortedHead(seen.head.map(normaliseLine)),
@@ -105,7 +116,7 @@ export function normalise(recording: Recording): Recording {
   return {
     ...recording,
     client: recording.client.map(message),
-    upstream: recording.upstream.map(message),
+    upstream: recording.upstream.map(request),
     log: withoutStarts(recording.log).map(normaliseLine),
   };
 }

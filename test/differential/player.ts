@@ -3,12 +3,14 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CaseGroup, DifferentialCase, ScriptStep } from "./case.ts";
-import { Changes, deadPort, type Endpoint, openClient, Upstream } from "./endpoint.ts";
+import { Changes, deadPort, Endpoint, openSocket, type Peer } from "./endpoint.ts";
 import { GuestLogs } from "./guest-logs.ts";
+import { H2Client } from "./h2-endpoint.ts";
 import type { Message } from "./messages.ts";
 import { normalise } from "./normalise.ts";
 import { RunningProxy, type Target, workDirectory } from "./process.ts";
 import { groupConfig, PROBE, writeGuests } from "./proxy-config.ts";
+import { Upstream } from "./upstream.ts";
 
 /** What one message looked like: `body` and `trailers` when there are any, `cut` when it stopped. */
 interface Seen {
@@ -16,6 +18,8 @@ interface Seen {
   readonly body?: string;
   readonly trailers?: readonly string[];
   readonly cut?: true;
+  /** The code of RST_STREAM. */
+  readonly reset?: number;
 }
 
 export interface Recording {
@@ -51,13 +55,14 @@ function seen(message: Message): Seen {
     ...(message.body === "" ? {} : { body: shortBody(message.body) }),
     ...(message.trailers.length === 0 ? {} : { trailers: message.trailers }),
     ...(message.isComplete ? {} : { cut: true as const }),
+    ...(message.reset === undefined ? {} : { reset: message.reset }),
   };
 }
 
 class Play {
   readonly #player: GroupPlayer;
   readonly #testCase: DifferentialCase;
-  #client: Endpoint | null = null;
+  #client: Peer | null = null;
   #responses = 0;
   #heads = 0;
   #requests = 0;
@@ -76,7 +81,7 @@ class Play {
       stopped = `step ${index + 1}: ${step.do}`;
       break;
     }
-    await this.#player.settle();
+    if (this.#testCase.script.at(-1)?.do !== "quiet") await this.#player.settle();
     const client = this.#client;
     const result = {
       client: client?.messages.map(seen) ?? [],
@@ -87,7 +92,7 @@ class Play {
         : { upstreamEnd: upstream.newest.isClosed ? ("closed" as const) : ("open" as const) }),
       ...(stopped === null ? {} : { stopped }),
     };
-    client?.socket.destroy();
+    client?.destroy();
     await this.#player.settle();
     upstream.reset();
     await this.#player.settle();
@@ -98,7 +103,9 @@ class Play {
   async #step(step: ScriptStep): Promise<boolean> {
     if (this.#client === null) {
       const { proxy, changes } = this.#player;
-      this.#client = await openClient(proxy.port(this.#testCase.name), changes);
+      const socket = await openSocket(proxy.port(this.#testCase.name));
+      this.#client =
+        step.do === "sendPart" ? new H2Client(socket, changes) : new Endpoint(socket, changes, []);
     }
     const client = this.#client;
     switch (step.do) {
@@ -109,14 +116,19 @@ class Play {
         }
         client.send(step.text);
         return true;
+      case "sendPart":
+        client.sendPart(step.part);
+        return true;
+      case "streamOver":
+        return this.#until(() => client.isStreamOver || client.isClosed);
       case "clientCloses":
-        client.socket.destroy();
+        client.destroy();
         return this.#player.settle();
       case "clientResets":
-        client.socket.resetAndDestroy();
+        client.reset();
         return this.#player.settle();
       case "clientEnds":
-        client.socket.end();
+        client.end();
         return true;
       case "quiet":
         return this.#player.settle();
@@ -161,13 +173,18 @@ class Play {
       case "answer":
         upstream.newest?.send(step.text);
         return upstream.newest !== null;
+      case "answerPart":
+        upstream.newest?.sendPart(step.part);
+        return upstream.newest !== null;
+      case "upstreamStreamOver":
+        return this.#until(() => upstream.newest?.isStreamOver ?? false);
       case "upstreamClosed":
         return this.#until(() => upstream.newest?.isClosed ?? false);
       case "upstreamCloses":
-        upstream.newest?.socket.end();
+        upstream.newest?.end();
         return this.#player.settle();
       case "upstreamResets":
-        upstream.newest?.socket.resetAndDestroy();
+        upstream.newest?.reset();
         return this.#player.settle();
       default:
         throw new Error(`no step ${step.do}`);
@@ -194,7 +211,7 @@ class Play {
     return isThere();
   }
 
-  #bodyBytes(client: Endpoint): number {
+  #bodyBytes(client: Peer): number {
     return client.messages.at(-1)?.body.length ?? 0;
   }
 
@@ -227,7 +244,8 @@ export class GroupPlayer {
       writeFileSync(file, bytes);
       return file;
     });
-    const ports = { upstream: upstream.port, dead: await deadPort() };
+    const { port, h2Port } = upstream;
+    const ports = { upstream: port, h2Upstream: h2Port, dead: await deadPort() };
     const { yaml, plugins } = groupConfig(group, ports, fileOf);
     const logs = new GuestLogs(plugins);
     try {
@@ -256,7 +274,7 @@ export class GroupPlayer {
    */
   async settle(): Promise<true> {
     for (let connection = 0; connection < 2; connection++) {
-      const client = await openClient(this.proxy.port(PROBE), this.changes);
+      const client = new Endpoint(await openSocket(this.proxy.port(PROBE)), this.changes, []);
       for (let request = 1; request <= 2; request++) {
         this.#probes++;
         const path = `/probe-${this.#probes}`;
@@ -271,7 +289,7 @@ export class GroupPlayer {
         if (!isThere || this.proxy.hasCrashed)
           throw new Error(`the probe is not answered; log:\n${this.proxy.log}`);
       }
-      client.socket.destroy();
+      client.destroy();
     }
     return true;
   }

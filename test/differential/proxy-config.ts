@@ -17,6 +17,7 @@ export const PLUGIN_CONFIGURATION = "for the plugin";
 
 export interface Ports {
   readonly upstream: number;
+  readonly h2Upstream: number;
   /** Where nobody listens. */
   readonly dead: number;
 }
@@ -150,8 +151,11 @@ const PROBE_CASE: DifferentialCase = {
   route: { route: undefined, direct_response: { status: 200, body: { inline_string: "ok" } } },
 };
 
-const cluster = (name: string, port: number): object => ({
-  http_protocol_options: { enable_trailers: true },
+const H1 = { http_protocol_options: { enable_trailers: true } };
+const H2 = { http2_protocol_options: {} };
+
+const cluster = (name: string, port: number, protocol: object = H1): object => ({
+  ...protocol,
   name,
   type: "STATIC",
   connect_timeout: "1s",
@@ -171,7 +175,12 @@ export function groupConfig(
   const listeners = [PROBE_CASE, ...group.cases].map((testCase) =>
     listenerOf(testCase, wasmFilters(testCase, fileOf, plugins)),
   );
-  const clusters = [cluster("upstream", ports.upstream), cluster("dead", ports.dead)];
+  const clusters = [
+    cluster("upstream", ports.upstream),
+    cluster("h2", ports.h2Upstream, H2),
+    cluster("dead", ports.dead),
+    cluster("h2-dead", ports.dead, H2),
+  ];
   const node = { id: "differential-node", cluster: "differential", locality: { zone: "z1" } };
   const resources = JSON.stringify({ listeners, clusters });
   const yaml = `node: ${JSON.stringify(node)}\nstatic_resources: ${resources}\n`;

@@ -16,6 +16,43 @@ const FORBIDDEN: ReadonlySet<string> = new Set([
   "host",
 ]);
 
+/** Fields of which Node sends one value only: it throws where there are several. */
+const SINGLE: ReadonlySet<string> = new Set([
+  "access-control-allow-credentials",
+  "access-control-max-age",
+  "access-control-request-method",
+  "age",
+  "authorization",
+  "content-encoding",
+  "content-language",
+  "content-length",
+  "content-location",
+  "content-md5",
+  "content-range",
+  "content-type",
+  "date",
+  "dnt",
+  "etag",
+  "expires",
+  "from",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
+  "last-modified",
+  "location",
+  "max-forwards",
+  "proxy-authorization",
+  "range",
+  "referer",
+  "retry-after",
+  "tk",
+  "upgrade-insecure-requests",
+  "user-agent",
+  "x-content-type-options",
+]);
+
 export type OutgoingFields = Record<string, string | string[]>;
 
 /** A map of Node's flat list `[name, value, name, value, ...]`. */
@@ -29,7 +66,7 @@ export function mapOfRaw(raw: readonly string[]): HeaderMap {
 
 /**
  * The object that `node:http2` sends. A field that occurs several times becomes a list, or one
- * joined value where the protocol knows only one.
+ * joined value where Node takes only one.
  */
 export function fieldsOf(map: HeaderMap): OutgoingFields {
   // No prototype: a field may be called like one of its members.
@@ -40,8 +77,8 @@ export function fieldsOf(map: HeaderMap): OutgoingFields {
     if (FORBIDDEN.has(name) || (name === "te" && value !== "trailers")) continue;
     const before = fields[name];
     if (before === undefined) fields[name] = value;
-    else if (name === "cookie" || name === "set-cookie") fields[name] = append(before, value);
-    else fields[name] = String(before).concat(",", value);
+    else if (isSingle(name)) fields[name] = String(before).concat(",", value);
+    else fields[name] = append(before, value);
   }
   return fields;
 }
@@ -51,6 +88,10 @@ export function trailerFieldsOf(map: HeaderMap): OutgoingFields {
   const fields = fieldsOf(map);
   for (const name of Object.keys(fields)) if (name.startsWith(":")) delete fields[name];
   return fields;
+}
+
+function isSingle(name: string): boolean {
+  return name.charCodeAt(0) === 0x3a || SINGLE.has(name);
 }
 
 function append(before: string | string[], value: string): string[] {

@@ -202,7 +202,7 @@ export class H2Stream implements ExchangeConnection, ExchangeWriter {
     const isWhole = exchange.requestComplete;
     exchange.detach();
     this.#end(null);
-    if (!isWhole) this.#stream?.close(NGHTTP2_NO_ERROR);
+    if (!isWhole) this.#stream?.close(NGHTTP2_CANCEL);
   }
 
   #sendTrailers(stream: ClientHttp2Stream): void {

@@ -5,6 +5,7 @@ import { BODY_CASES } from "./bodies.ts";
 import { CALL_CASES, CALLOUT_CASES } from "./calls.ts";
 import { CHAIN_CASES } from "./chains.ts";
 import { HEADER_CASES } from "./headers.ts";
+import { HTTP2_CASES } from "./http2.ts";
 import { PHASE_CASES } from "./phases.ts";
 import { PROPERTY_CASES } from "./properties.ts";
 import { REPLY_CASES } from "./replies.ts";
@@ -29,4 +30,5 @@ export const GROUPS: readonly CaseGroup[] = [
   CALL_CASES,
   CALLOUT_CASES,
   TCP_CASES,
+  HTTP2_CASES,
 ];

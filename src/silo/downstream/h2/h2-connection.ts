@@ -73,6 +73,10 @@ export class H2Connection implements ClientConnection, H2ExchangeOwner, TimeoutO
     return this.#owner.manager.listener.perConnectionBufferBytes;
   }
 
+  get isGone(): boolean {
+    return this.#session.destroyed;
+  }
+
   /** No new streams; the connection ends with its last one. */
   drain(): void {
     this.retire();

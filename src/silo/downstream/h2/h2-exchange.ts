@@ -15,6 +15,8 @@ const EMPTY_CHUNK = BodyChunk.ofHeap(new Uint8Array(0));
 export interface H2ExchangeOwner {
   /** Bytes of a response that may wait before its source is paused. */
   readonly bufferBytesMax: number;
+  /** The connection is over, and its streams with it. */
+  readonly isGone: boolean;
   /** The stream is closed. `early`: by the client, before it was answered. */
   exchangeClosed(exchange: H2Exchange, end: "done" | "early"): void;
   /** Nothing may begin on the connection any more. */
@@ -173,7 +175,9 @@ export class H2Exchange implements ResponseEncoder {
     const decoder = this.#decoder;
     this.#decoder = null;
     // Harmless for a stream that has ended.
-    if (isEarly) decoder?.onDownstreamReset("DR", "http2.remote_reset");
+    if (isEarly && this.#owner.isGone) {
+      decoder?.onDownstreamReset("DC", "downstream_remote_disconnect");
+    } else if (isEarly) decoder?.onDownstreamReset("DR", "http2.remote_reset");
     this.#owner.exchangeClosed(this, isEarly ? "early" : "done");
   }
 }

@@ -22,16 +22,20 @@ export function normaliseRequest(headers: HeaderMap): string | null {
   return isValidAuthority(authority) ? null : "http2.invalid_authority";
 }
 
-/** Clients send cookies in crumbs, HTTP/1.1 knows one field (RFC 9113 section 8.2.3). */
+/**
+ * Clients send cookies in crumbs, HTTP/1.1 knows one field (RFC 9113 section 8.2.3). As in Envoy it
+ * is the last one.
+ */
 function joinCookies(headers: HeaderMap): void {
   const first = headers.indexOf("cookie", 0);
-  if (first < 0 || headers.indexOf("cookie", first + 1) < 0) return;
+  if (first < 0) return;
   let joined = headers.valueAt(first);
   for (let i = headers.indexOf("cookie", first + 1); i >= 0; ) {
     joined = joined.concat("; ", headers.valueAt(i));
     i = headers.indexOf("cookie", i + 1);
   }
-  headers.set("cookie", joined);
+  headers.remove("cookie");
+  headers.append("cookie", joined);
 }
 
 function isPath(path: string): boolean {
