@@ -61,32 +61,35 @@ const ISTIO_FIELD = ";.;";
 const ISTIO_VALUE = "=.=";
 
 type Cut = readonly [start: number, end: number];
+/** A map, because plugins choose names: `constructor` is one like any other. */
+type TagValues = Map<string, string>;
 
 /**
  * Cuts the tags out of `name`: those of the configuration, and of built-in stats Envoy's own.
  * Plugins may bring tags in the name itself, as Istio's do: `requests;.;reporter=.=source;.;`.
  */
 export function extractTags(name: string, by: TagRules = DEFAULT_TAG_RULES): TaggedName {
-  const labels: Record<string, string> = {};
+  const labels: TagValues = new Map();
   const cuts: Cut[] = [];
   for (const rule of by.rules) {
     const found = rule.find(name);
-    if (found === null || Object.hasOwn(labels, rule.name)) continue;
-    labels[rule.name] = found.value;
+    if (found === null || labels.has(rule.name)) continue;
+    labels.set(rule.name, found.value);
     cuts.push([found.start, found.end]);
   }
   const isOfPlugin = name.startsWith(PLUGIN_METRIC_PREFIX);
   if (!isOfPlugin && by.useDefaults) cutDefaults(name, labels, cuts);
-  const family = withoutCuts(name, cuts);
-  return isOfPlugin ? cutIstio(family, labels) : { family, labels };
+  const rest = withoutCuts(name, cuts);
+  const family = isOfPlugin ? cutIstio(rest, labels) : rest;
+  return { family, labels: Object.fromEntries(labels) };
 }
 
-function cutDefaults(name: string, labels: Record<string, string>, cuts: Cut[]): void {
+function cutDefaults(name: string, labels: TagValues, cuts: Cut[]): void {
   for (const { label, pattern } of TAGS) {
     const match = pattern.exec(name);
     const range = match?.indices?.[1];
-    if (match === null || range === undefined || Object.hasOwn(labels, label)) continue;
-    labels[label] = match[2] ?? "";
+    if (match === null || range === undefined || labels.has(label)) continue;
+    labels.set(label, match[2] ?? "");
     cuts.push(range);
   }
 }
@@ -103,15 +106,18 @@ function withoutCuts(name: string, cuts: Cut[]): string {
   return family + name.slice(from);
 }
 
-function cutIstio(name: string, labels: Record<string, string>): TaggedName {
-  if (!name.includes(ISTIO_FIELD)) return { family: name, labels };
+/** The family that is left of a plugin's name. */
+function cutIstio(name: string, labels: TagValues): string {
+  if (!name.includes(ISTIO_FIELD)) return name;
   const kept: string[] = [];
   for (const part of name.split(ISTIO_FIELD)) {
     const at = part.indexOf(ISTIO_VALUE);
-    if (at > 0) labels[part.slice(0, at)] ??= part.slice(at + ISTIO_VALUE.length);
-    else kept.push(part);
+    if (at <= 0) kept.push(part);
+    else if (!labels.has(part.slice(0, at))) {
+      labels.set(part.slice(0, at), part.slice(at + ISTIO_VALUE.length));
+    }
   }
-  return { family: kept.join("").replace(/_$/, ""), labels };
+  return kept.join("").replace(/_$/, "");
 }
 
 /** A label's name as Prometheus takes it. */

@@ -4,7 +4,8 @@
  * under namespaces of Granary's own and are never removed or evicted.
  */
 import { attachSharedData, ENTRY, INTERNAL_SPACE } from "./shared-data-layout.ts";
-import { SharedTable, SPACES_MAX, type TableOptions } from "./shared-table.ts";
+import { SharedTable, type TableOptions } from "./shared-table.ts";
+import { SPACES_MAX } from "./table-entries.ts";
 
 type NameKind = Exclude<keyof typeof INTERNAL_SPACE, "count">;
 

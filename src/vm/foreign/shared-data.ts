@@ -11,7 +11,8 @@
 import { STATUS } from "../../abi/enums.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { SHARED } from "../../shm/shared-data.ts";
-import { ownSpace, sharedStatus } from "../hostcalls/shared-data.ts";
+import { ownSpace } from "../hostcalls/shared-data.ts";
+import { dataStatus } from "../hostcalls/shared-status.ts";
 import type { ForeignFamily } from "./types.ts";
 
 function view(bytes: Uint8Array): DataView {
@@ -34,12 +35,12 @@ export const sharedDataFunctions: ForeignFamily = (env) => {
   const space = ownSpace(env);
   return {
     "granary.shared_data_delete": (args) =>
-      sharedStatus(env, "granary.shared_data_delete", env.roles.shared.data.remove(space(), args)),
+      dataStatus(env, "granary.shared_data_delete", env.roles.shared.data.remove(space(), args)),
     "granary.shared_data_ttl": (args) => {
       if (args.byteLength < 4) return STATUS.badArgument;
       const ttlMs = view(args).getUint32(0, true);
       const result = env.roles.shared.data.expire(space(), args.subarray(4), ttlMs);
-      return sharedStatus(env, "granary.shared_data_ttl", result);
+      return dataStatus(env, "granary.shared_data_ttl", result);
     },
     "granary.shared_data_list": (args, answer) => {
       if (args.byteLength < 4) return STATUS.badArgument;
@@ -57,7 +58,7 @@ export const sharedDataFunctions: ForeignFamily = (env) => {
         answer.bytes.set(data.bytes.subarray(0, 8));
         view(answer.bytes).setUint32(8, data.cas, true);
       }
-      return sharedStatus(env, "granary.shared_data_add", result);
+      return dataStatus(env, "granary.shared_data_add", result);
     },
   };
 };

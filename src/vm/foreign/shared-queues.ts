@@ -8,7 +8,7 @@
  * refused. items_max: 0 = the default.
  */
 import { STATUS } from "../../abi/enums.ts";
-import { queueStatus } from "../hostcalls/shared-queues.ts";
+import { queueStatus } from "../hostcalls/shared-status.ts";
 import type { ForeignFamily } from "./types.ts";
 
 const OPTIONS_BYTES = 12;

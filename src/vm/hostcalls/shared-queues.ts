@@ -7,26 +7,10 @@ import { STATUS } from "../../abi/enums.ts";
 import type { GroupHostcalls } from "../../abi/hostcall-types.ts";
 import { QUEUED } from "../../shm/shared-queues.ts";
 import type { HostcallEnv } from "./env.ts";
-
-/** Status of each QUEUED result. */
-const STATUS_OF: Readonly<Record<number, number>> = {
-  [QUEUED.done]: STATUS.ok,
-  [QUEUED.unknown]: STATUS.notFound,
-  [QUEUED.empty]: STATUS.empty,
-  [QUEUED.full]: STATUS.internalFailure,
-  [QUEUED.busy]: STATUS.internalFailure,
-};
-
-/** The status of a QUEUED result; what the guest cannot know from it is logged once. */
-export function queueStatus(env: HostcallEnv, name: string, result: number): number {
-  if (result === QUEUED.full) {
-    env.log.errorOnce(`${name}: over a limit of shared queues, or their memory is full`);
-  } else if (result === QUEUED.busy) env.log.errorOnce(`${name}: the shared queue is locked`);
-  return STATUS_OF[result] ?? STATUS.internalFailure;
-}
+import { giveCopy, queueStatus } from "./shared-status.ts";
 
 export function sharedQueueHostcalls(env: HostcallEnv): GroupHostcalls<"sharedQueue"> {
-  const { memory, results, call } = env;
+  const { memory, call } = env;
   const ownVmId = Buffer.from(env.config.vmId);
   return {
     proxy_register_shared_queue: (namePtr, nameLen, idPtr) => {
@@ -65,13 +49,7 @@ export function sharedQueueHostcalls(env: HostcallEnv): GroupHostcalls<"sharedQu
       const { queues } = env.roles.shared.queues;
       const result = queues.dequeue(queue >>> 0);
       if (result !== QUEUED.done) return queueStatus(env, "proxy_dequeue_shared_queue", result);
-      const { bytes, length } = queues;
-      if (length === 0) return results.empty(ptrPtr, lenPtr);
-      const ptr = results.reserve(length, ptrPtr, lenPtr);
-      const target = ptr === 0 ? null : memory.view(ptr, length);
-      if (target === null) return STATUS.invalidMemoryAccess;
-      bytes.copy(target, 0, 0, length);
-      return STATUS.ok;
+      return giveCopy(env, queues, ptrPtr, lenPtr);
     },
   };
 }

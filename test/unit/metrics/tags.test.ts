@@ -64,6 +64,17 @@ test("tags in the names of plugins' metrics, as Istio writes them, become labels
   });
 });
 
+test("a tag may be named like what every object has", () => {
+  const name = "wasmcustom.n_;.;constructor=.=a;.;toString=.=b;.;__proto__=.=c;.;";
+  const { family, labels } = extractTags(name);
+  assert.equal(family, "wasmcustom.n");
+  assert.deepEqual(Object.entries(labels), [
+    ["constructor", "a"],
+    ["toString", "b"],
+    ["__proto__", "c"],
+  ]);
+});
+
 test("tags of the configuration are cut out first, of plugins' metrics too, the first of a name wins", () => {
   const cut = (start: number, end: number, value: string) => ({
     find: () => ({ start, end, value }),

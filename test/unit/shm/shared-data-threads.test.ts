@@ -176,9 +176,12 @@ const PLACES = [
   ["shm/striped-heap.js", "const tag = i === 0 ? headTag : tailTag;"],
   ["shm/shared-table.js", "this.#copy(value, "],
   ["shm/shared-table.js", "Atomics.store(words, this.#link, ref);"],
-  ["shm/shared-table.js", "if (found === 0)\n            this.#add(STRIPE.entries, 1);"],
-  ["shm/shared-table.js", "Atomics.store(words, link, words[at + ENTRY.next]);"],
-  ["shm/shared-table.js", "this.#add(STRIPE.entries, -1);"],
+  [
+    "shm/shared-table.js",
+    "if (found === 0)\n            this.#entries.count(this.#stripe, STRIPE.entries, 1);",
+  ],
+  ["shm/table-entries.js", "Atomics.store(words, link, words[heap.wordOf(ref) + ENTRY.next]);"],
+  ["shm/table-entries.js", "this.count(stripe, STRIPE.entries, -1);"],
 ] as const;
 
 /** Runs a thread with `faults` until it stands in the planted place, and kills it there. */
