@@ -48,6 +48,7 @@ function asJson({ silo, vms }: SiloVms): object {
           calls,
           time_us: timeUs,
         })),
+        hostcalls: plugin.hostcalls.map(({ hostcall, calls }) => ({ hostcall, calls })),
       })),
     })),
   };

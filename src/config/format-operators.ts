@@ -6,7 +6,7 @@ export interface FormatOperator {
   /** Whether parentheses must, may or must not follow. */
   readonly argument: "required" | "optional" | "none";
   /** How the argument is checked: header names, a time format, one of the words. */
-  readonly shape: "headers" | "time" | "name" | "path" | "words" | "span" | "none";
+  readonly shape: "headers" | "time" | "name" | "path" | "words" | "span" | "plugin" | "none";
   /** Whether `:length` may follow. */
   readonly length: boolean;
   readonly words: readonly string[];
@@ -26,6 +26,10 @@ const PATH_WORDS = ["WQ", "NQ"].flatMap((query) =>
   ["", ":ORIG", ":PATH", ":ORIG_OR_PATH"].map((source) => query + source),
 );
 
+/** Of `%GRANARY_PLUGIN(...)%`: a plugin's name, what of it, and of which callback or hostcall. */
+export const PLUGIN_COST_ARGUMENT =
+  /^(.+?):(memory_bytes$|time_us|calls|hostcalls)(?::(proxy_\w+))?$/;
+
 export const FORMAT_OPERATORS: ReadonlyMap<string, FormatOperator> = new Map([
   ["REQ", HEADER],
   ["RESP", HEADER],
@@ -39,6 +43,7 @@ export const FORMAT_OPERATORS: ReadonlyMap<string, FormatOperator> = new Map([
   ["QUERY_PARAM", row("required", "name", true)],
   ["PATH", row("required", "words", true, PATH_WORDS)],
   ["FILTER_STATE", row("required", "path", true)],
+  ["GRANARY_PLUGIN", row("required", "plugin", true)],
   ["ENVIRONMENT", row("required", "name", true)],
   ["GRPC_STATUS", row("optional", "words", true, ["CAMEL_STRING", "SNAKE_STRING", "NUMBER"])],
   ...[

@@ -3,7 +3,7 @@
  * `%ENVIRONMENT(X)%` are the same for every request of a process and become text here.
  */
 import { hostname } from "node:os";
-import { FORMAT_OPERATORS, type FormatOperator } from "./format-operators.ts";
+import { FORMAT_OPERATORS, type FormatOperator, PLUGIN_COST_ARGUMENT } from "./format-operators.ts";
 import type { Format, FormatToken } from "./types.ts";
 
 export { DEFAULT_ACCESS_LOG_FORMAT } from "./format-operators.ts";
@@ -105,6 +105,10 @@ function shapeError(operator: FormatOperator, argument: string): string | null {
       return SPAN.test(argument)
         ? null
         : "write two points and ms, us or ns: DS_RX_BEG:DS_TX_END:ms";
+    case "plugin":
+      return PLUGIN_COST_ARGUMENT.test(argument)
+        ? null
+        : "write a plugin's name and time_us, calls, hostcalls or memory_bytes: name:calls";
     case "words":
       return operator.words.includes(argument)
         ? null

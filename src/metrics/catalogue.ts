@@ -232,30 +232,6 @@ export const WASM_RUNTIME_STATS = {
   created: counter("VMs made"),
 } as const satisfies MetricRows;
 
-/** `wasm.<plugin>.<row>`: how the VM of a plugin failed and was made anew. */
-export const WASM_PLUGIN_STATS = {
-  vm_reload_success: counter("VMs made anew after a failure"),
-  vm_reload_backoff: counter("Times a new VM was put off"),
-  vm_reload_failure: counter("VMs that could not be made anew"),
-  vm_failed: counter("Times a VM failed in a callback of the plugin"),
-  vm_failed_cpu_budget: counter("Times a callback of the plugin used up its CPU budget"),
-  vm_failed_stack_overflow: counter("Times a callback of the plugin used up the stack"),
-  log_lines_dropped: counter("Lines that the plugin logged beyond what it may"),
-  vm_cut_off: counter("Times the plugin was cut off because it kept failing"),
-} as const satisfies MetricRows;
-
-/** `wasm.<plugin>.<row>`: what a plugin uses; brought up to date every half second. */
-export const WASM_COST_STATS = {
-  "cost.memory_bytes": gauge("Linear memory of the VMs that serve the plugin, in bytes", "bytes"),
-  "cost.streams_active": gauge("Streams that pass through the plugin now"),
-} as const satisfies MetricRows;
-
-/** `wasm.<plugin>.cost.<callback>.<row>`. */
-export const WASM_CALLBACK_STATS = {
-  calls: counter("Calls of a callback of the plugin"),
-  time_us: counter("Time in a callback of the plugin, in microseconds, from samples"),
-} as const satisfies MetricRows;
-
 /** `granary.callouts.<row>`: requests that plugins make on their own. */
 export const CALLOUT_STATS = {
   active: gauge("Callouts under way"),
@@ -281,9 +257,6 @@ export type AccessLogStats = HandlesOf<typeof ACCESS_LOG_STATS>;
 export type SharedQueueStats = HandlesOf<typeof SHARED_QUEUE_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
 export type CalloutStats = HandlesOf<typeof CALLOUT_STATS>;
-export type WasmCostStats = HandlesOf<typeof WASM_COST_STATS>;
-export type WasmCallbackStats = HandlesOf<typeof WASM_CALLBACK_STATS>;
-export type WasmPluginStats = HandlesOf<typeof WASM_PLUGIN_STATS>;
 
 /** As Envoy names things inside a stat: a colon would end the name in statsd. */
 export function statNamePart(text: string): string {
@@ -353,23 +326,6 @@ export function sharedQueueStats(root: MetricScope): SharedQueueStats {
 /** @param engine "v8" or "null" */
 export function wasmRuntimeStats(root: MetricScope, engine: string): WasmRuntimeStats {
   return handlesOf(WASM_RUNTIME_STATS, root.scope(`wasm.envoy.wasm.runtime.${engine}`));
-}
-
-export function wasmCostStats(root: MetricScope, pluginName: string): WasmCostStats {
-  return handlesOf(WASM_COST_STATS, root.scope(`wasm.${statNamePart(pluginName)}`));
-}
-
-export function wasmCallbackStats(
-  root: MetricScope,
-  pluginName: string,
-  callback: string,
-): WasmCallbackStats {
-  const scope = root.scope(`wasm.${statNamePart(pluginName)}.cost.${callback}`);
-  return handlesOf(WASM_CALLBACK_STATS, scope);
-}
-
-export function wasmPluginStats(root: MetricScope, pluginName: string): WasmPluginStats {
-  return handlesOf(WASM_PLUGIN_STATS, root.scope(`wasm.${statNamePart(pluginName)}`));
 }
 
 export function calloutStats(root: MetricScope): CalloutStats {

@@ -33,3 +33,8 @@ export function handlesOf<const Rows extends MetricRows>(
   for (const [name, row] of Object.entries(rows)) handles[name] = scope[row.kind](name);
   return Object.freeze(handles) as HandlesOf<Rows>;
 }
+
+/** Makes the metrics of `rows` disappear, until {@link handlesOf} makes them again. */
+export function withdrawRows(rows: MetricRows, scope: MetricScope): void {
+  for (const [name, row] of Object.entries(rows)) scope.withdraw(row.kind, name);
+}

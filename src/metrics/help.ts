@@ -15,13 +15,16 @@ import {
   SERVER_STATS,
   SHARED_DATA_STATS,
   SHARED_QUEUE_STATS,
-  WASM_CALLBACK_STATS,
-  WASM_COST_STATS,
-  WASM_PLUGIN_STATS,
   WASM_RUNTIME_STATS,
 } from "./catalogue.ts";
 import { FILTER_VARIANT_STATS, SHADOW_STATS, XDS_STATS } from "./dynamic-stats.ts";
 import type { MetricRows } from "./handles.ts";
+import {
+  WASM_CALLBACK_STATS,
+  WASM_COST_STATS,
+  WASM_HOSTCALL_STATS,
+  WASM_PLUGIN_STATS,
+} from "./plugin-stats.ts";
 import { extractTags } from "./tags.ts";
 
 /** Rows and the prefix of a name as it would stand in `/stats`; `x` where a tag's value stands. */
@@ -49,6 +52,7 @@ const BUILT_IN: readonly HelpSource[] = [
   ["wasm.x", WASM_PLUGIN_STATS],
   ["wasm.x", WASM_COST_STATS],
   ["wasm.x.cost.x", WASM_CALLBACK_STATS],
+  ["wasm.x.cost.x", WASM_HOSTCALL_STATS],
   ["granary.callouts", CALLOUT_STATS],
   ["proxy_proto", PROXY_PROTOCOL_STATS],
 ];

@@ -25,6 +25,10 @@ interface Defined {
   /** Slot in every other column, by index of `others`; -1 until that silo defines it. */
   readonly otherSlots: Int32Array;
   readonly histogram: SlotHistogram | null;
+  /** VM slots that have it now. */
+  owners: number;
+  /** The last owner is gone. */
+  withdrawn: boolean;
 }
 
 export class PluginMetrics {
@@ -32,6 +36,8 @@ export class PluginMetrics {
   readonly #others: readonly MetricReader[];
   readonly #handleByKey = new Map<string, number>();
   readonly #defined: Defined[] = [];
+  /** Of them those that are not withdrawn. */
+  #count = 0;
   #refusedSlot = -1;
 
   /**
@@ -53,8 +59,8 @@ export class PluginMetrics {
     if (metricKind === undefined) return -1;
     const key = `${kind}:${name}`;
     const known = this.#handleByKey.get(key);
-    if (known !== undefined) return known;
-    if (this.#defined.length >= LIMITS.pluginMetricsCount) return -1;
+    if (known !== undefined) return this.#defineAgain(known);
+    if (this.#count >= LIMITS.pluginMetricsCount) return -1;
     const fullName = PLUGIN_METRIC_PREFIX + name;
     const slot = this.#writer.define(metricKind, fullName);
     if (slot < 0) return -1;
@@ -65,8 +71,38 @@ export class PluginMetrics {
       slot,
       otherSlots: new Int32Array(this.#others.length).fill(-1),
       histogram: metricKind === "histogram" ? new SlotHistogram(this.#writer.floats, slot) : null,
+      owners: 0,
+      withdrawn: false,
     });
+    this.#count++;
     this.#handleByKey.set(key, handle);
+    return handle;
+  }
+
+  /** One more owner has the metric, which it has just defined. */
+  retain(handle: number): void {
+    const metric = this.#defined[handle];
+    if (metric !== undefined) metric.owners++;
+  }
+
+  /** An owner is gone: with the last one of this silo its share of the metric disappears. */
+  release(handle: number): void {
+    const metric = this.#defined[handle];
+    if (metric === undefined) return;
+    metric.owners--;
+    if (metric.owners > 0) return;
+    metric.withdrawn = true;
+    this.#count--;
+    this.#writer.withdraw(metric.kind, metric.name);
+  }
+
+  #defineAgain(handle: number): number {
+    const metric = this.#defined[handle] as Defined;
+    if (!metric.withdrawn) return handle;
+    if (this.#count >= LIMITS.pluginMetricsCount) return -1;
+    this.#writer.define(metric.kind, metric.name);
+    metric.withdrawn = false;
+    this.#count++;
     return handle;
   }
 

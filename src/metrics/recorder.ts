@@ -91,6 +91,10 @@ export class SiloRecorder implements MetricScope {
       : new SlotHistogram(this.#writer.floats, slot);
   }
 
+  withdraw(kind: "counter" | "gauge" | "histogram", name: string): void {
+    this.#writer.withdraw(kind, this.#prefix + name);
+  }
+
   scope(prefix: string): MetricScope {
     return new SiloRecorder(this.#writer, `${this.#prefix}${prefix}.`);
   }

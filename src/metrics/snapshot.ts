@@ -143,7 +143,7 @@ export class MetricSnapshots {
       start.set(key, total.buckets);
       intervals.set(
         key,
-        total.buckets.map((count, i) => count - (before?.[i] ?? 0)),
+        total.buckets.map((count, i) => Math.max(0, count - (before?.[i] ?? 0))),
       );
     }
     this.#intervalStart = start;
@@ -200,7 +200,10 @@ function totalFor(totals: Map<string, Total>, definition: MetricDefinition): Tot
   return made;
 }
 
+/** A metric that was withdrawn and came again has less than its base: it counts from 0. */
 function subtract(value: number | bigint, base: number | bigint | undefined): number | bigint {
-  if (typeof value === "bigint") return typeof base === "bigint" ? value - base : value;
-  return typeof base === "number" ? value - base : value;
+  if (typeof value === "bigint") {
+    return typeof base === "bigint" && base <= value ? value - base : value;
+  }
+  return typeof base === "number" && base <= value ? value - base : value;
 }

@@ -31,6 +31,7 @@ const TAGS = [
     pattern: /^wasm\.(?!envoy\.)((.+)\.)(?:vm_(?:reload_|failed|cut_off)|cost\.|log_lines_)/d,
   },
   { label: "granary_callback", pattern: /^wasm\..+\.cost\.((\w+)\.)(?:calls|time_us)$/d },
+  { label: "granary_hostcall", pattern: /^wasm\..+\.cost\.((\w+)\.)hostcalls$/d },
 ] as const satisfies readonly TagRow[];
 
 export interface TaggedName {

@@ -29,6 +29,8 @@ export interface MetricScope {
   counter(name: string): Counter;
   gauge(name: string): Gauge;
   histogram(name: string): Histogram;
+  /** Nobody sees the metric any more until it is asked for again: what it counted is gone. */
+  withdraw(kind: "counter" | "gauge" | "histogram", name: string): void;
   /** A scope that puts `prefix` and a dot before every name. */
   scope(prefix: string): MetricScope;
 }

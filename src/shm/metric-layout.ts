@@ -3,11 +3,11 @@
  * reads.
  *
  *   definition, append-only, 4-byte aligned, in `definitions`:
- *   byte 0      2           4          8
- *        +------+-----------+----------+--------------+---------+
- *        | kind | nameBytes | slot     | name (UTF-8) | padding |
- *        | u16  | u16       | u32      |              | to 4    |
- *        +------+-----------+----------+--------------+---------+
+ *   byte 0      2           4          8           12
+ *        +------+-----------+----------+-----------+--------------+---------+
+ *        | kind | nameBytes | slot     | withdrawn | name (UTF-8) | padding |
+ *        | u16  | u16       | u32      | i32, 0/1  |              | to 4    |
+ *        +------+-----------+----------+-----------+--------------+---------+
  *
  * Ordering. (1) Definitions: the writer stores the bytes of a definition and the initial values of
  * its slots, then publishes by Atomics.store of `definitionCount`; a reader Atomics.loads the count
@@ -21,14 +21,16 @@ import { CACHE_LINE_BYTES, createRegion, defineLayout } from "./layout.ts";
 
 /** Slots of one region: 8 MiB of address space, of which only touched pages take memory. */
 export const METRIC_SLOTS = 1_048_576;
+/** Where `withdrawn` stands in a definition. */
+export const WITHDRAWN_OFFSET = 8;
 /** Bytes for definitions: enough for 20,000 names of 200 bytes. */
 export const METRIC_DEFINITION_BYTES = 4_194_304;
-export const DEFINITION_HEADER_BYTES = 8;
+export const DEFINITION_HEADER_BYTES = 12;
 
 export const METRIC_LAYOUT = defineLayout({
   name: "metrics",
   magic: "GRNm",
-  version: 1,
+  version: 2,
   fields: {
     definitionCount: {
       type: "i32",
@@ -58,7 +60,8 @@ export const METRIC_LAYOUT = defineLayout({
       count: METRIC_DEFINITION_BYTES,
       unit: "bytes",
       writer: "silo",
-      note: "definitions, one after the other",
+      note: "definitions, one after the other; their `withdrawn` by Atomics",
+      align: CACHE_LINE_BYTES,
     },
   },
 });

@@ -11,6 +11,7 @@ import {
   METRIC_LAYOUT,
   METRIC_SLOTS,
   type MetricKind,
+  WITHDRAWN_OFFSET,
 } from "./metric-layout.ts";
 
 export interface MetricDefinition {
@@ -20,15 +21,21 @@ export interface MetricDefinition {
   readonly slot: number;
 }
 
+interface Known extends MetricDefinition {
+  /** Word of `withdrawn`. */
+  readonly state: number;
+}
+
 const decoder = new TextDecoder();
 
 export class MetricReader {
   readonly floats: Float64Array;
   readonly bigs: BigInt64Array;
   readonly #counts: Int32Array;
+  readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #definitions: MetricDefinition[] = [];
+  readonly #definitions: Known[] = [];
   readonly #slotByKey = new Map<string, number>();
   #cursor = 0;
 
@@ -38,6 +45,7 @@ export class MetricReader {
     this.floats = new Float64Array(region, slots.offset, METRIC_SLOTS);
     this.bigs = new BigInt64Array(region, slots.offset, METRIC_SLOTS);
     this.#counts = new Int32Array(region, definitionCount.offset, 2);
+    this.#words = new Int32Array(region, definitions.offset, METRIC_DEFINITION_BYTES >> 2);
     this.#bytes = new Uint8Array(region, definitions.offset, METRIC_DEFINITION_BYTES);
     this.#view = new DataView(region, definitions.offset, METRIC_DEFINITION_BYTES);
   }
@@ -52,14 +60,20 @@ export class MetricReader {
       const start = this.#cursor + DEFINITION_HEADER_BYTES;
       // The decoder refuses shared memory, so the name is copied out first.
       const name = decoder.decode(Uint8Array.from(this.#bytes.subarray(start, start + nameBytes)));
-      this.#definitions.push({ kind, name, slot });
+      const state = (this.#cursor + WITHDRAWN_OFFSET) >> 2;
+      this.#definitions.push({ kind, name, slot, state });
       this.#slotByKey.set(`${kind}:${name}`, slot);
       this.#cursor = (start + nameBytes + 3) & ~3;
     }
   }
 
-  /** Known definitions, in the order they were made. */
+  /** Known definitions, in the order they were made, without those that are withdrawn now. */
   get definitions(): readonly MetricDefinition[] {
+    return this.#definitions.filter(({ state }) => Atomics.load(this.#words, state) === 0);
+  }
+
+  /** Known definitions, withdrawn ones too, with the word of `withdrawn` of each. */
+  get all(): readonly Known[] {
     return this.#definitions;
   }
 

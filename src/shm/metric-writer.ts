@@ -14,6 +14,7 @@ import {
   METRIC_LAYOUT,
   METRIC_SLOTS,
   type MetricKind,
+  WITHDRAWN_OFFSET,
 } from "./metric-layout.ts";
 import { MetricReader } from "./metric-reader.ts";
 
@@ -26,6 +27,12 @@ export const SLOTS_OF_KIND: Readonly<Record<MetricKind, number>> = {
   bigGauge: 2,
 };
 
+interface Place {
+  readonly slot: number;
+  /** Word of `withdrawn`. */
+  readonly state: number;
+}
+
 const encoder = new TextEncoder();
 
 export class MetricWriter {
@@ -36,7 +43,8 @@ export class MetricWriter {
   readonly #counts: Int32Array;
   readonly #definitions: Uint8Array;
   readonly #view: DataView;
-  readonly #slotByKey = new Map<string, number>();
+  readonly #words: Int32Array;
+  readonly #placeByKey = new Map<string, Place>();
   #definitionBytesUsed = 0;
   #slotsUsed = 0;
 
@@ -47,6 +55,7 @@ export class MetricWriter {
     this.bigs = new BigInt64Array(region, slots.offset, METRIC_SLOTS);
     this.#counts = new Int32Array(region, definitionCount.offset, 2);
     this.#definitions = new Uint8Array(region, definitions.offset, METRIC_DEFINITION_BYTES);
+    this.#words = new Int32Array(region, definitions.offset, METRIC_DEFINITION_BYTES >> 2);
     this.#view = new DataView(region, definitions.offset, METRIC_DEFINITION_BYTES);
     this.#takeOver(region);
   }
@@ -56,8 +65,8 @@ export class MetricWriter {
   #takeOver(region: SharedArrayBuffer): void {
     const reader = new MetricReader(region);
     reader.refresh();
-    for (const { kind, name, slot } of reader.definitions) {
-      this.#slotByKey.set(`${kind}:${name}`, slot);
+    for (const { kind, name, slot, state } of reader.all) {
+      this.#placeByKey.set(`${kind}:${name}`, { slot, state });
       this.#slotsUsed = Math.max(this.#slotsUsed, slot + SLOTS_OF_KIND[kind]);
       if (kind === "gauge" && !Object.is(this.floats[slot], -0)) this.floats[slot] = 0;
     }
@@ -65,13 +74,17 @@ export class MetricWriter {
   }
 
   /**
-   * Defines a metric, or finds the one defined before under the same kind and name.
+   * Defines a metric, or finds the one defined before under the same kind and name. One that was
+   * withdrawn begins again at 0.
    * @returns its first slot, or -1 when the region is full or the name too long (counted).
    */
   define(kind: MetricKind, name: string): number {
     const key = `${kind}:${name}`;
-    const known = this.#slotByKey.get(key);
-    if (known !== undefined) return known;
+    const known = this.#placeByKey.get(key);
+    if (known !== undefined) {
+      Atomics.store(this.#words, known.state, 0);
+      return known.slot;
+    }
     const bytes = encoder.encode(name);
     const recordBytes = (DEFINITION_HEADER_BYTES + bytes.byteLength + 3) & ~3;
     const slot = this.#slotsUsed;
@@ -91,10 +104,20 @@ export class MetricWriter {
     this.#definitions.set(bytes, at + DEFINITION_HEADER_BYTES);
     this.#definitionBytesUsed += recordBytes;
     this.#slotsUsed += SLOTS_OF_KIND[kind];
-    this.#slotByKey.set(key, slot);
+    const state = (at + WITHDRAWN_OFFSET) >> 2;
+    this.#words[state] = 0;
+    this.#placeByKey.set(key, { slot, state });
     // Publishes bytes and slots to MetricReader.refresh, which loads this count first.
     Atomics.store(this.#counts, 0, (this.#counts[0] ?? 0) + 1);
     return slot;
+  }
+
+  /** Readers do not see the metric any more, until it is defined again. */
+  withdraw(kind: MetricKind, name: string): void {
+    const place = this.#placeByKey.get(`${kind}:${name}`);
+    if (place === undefined) return;
+    Atomics.store(this.#words, place.state, 1);
+    this.#clear(kind, place.slot);
   }
 
   #clear(kind: MetricKind, slot: number): void {

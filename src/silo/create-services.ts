@@ -21,6 +21,7 @@ import { AccessLogs } from "./access-log.ts";
 import { SiloCallouts } from "./callouts/silo-callouts.ts";
 import { LogRing } from "./log-ring.ts";
 import type { SiloBoot } from "./messages.ts";
+import { PluginCostFeed } from "./plugin-cost-feed.ts";
 import { RootProperties } from "./properties.ts";
 import { DrainClose, type SiloServices } from "./services.ts";
 import { TimerWheel } from "./timer-wheel.ts";
@@ -36,6 +37,7 @@ export type ServicesBoot = Pick<
 >;
 
 export interface OwnServices extends SiloServices {
+  readonly costs: PluginCostFeed;
   draining: boolean;
   readonly shared: SharedState;
 }
@@ -69,6 +71,7 @@ export function createServices(
   const stats = calloutStats(metrics);
   // Who waits for a lock needs a clock that goes on within a turn.
   const shared = new SharedState(boot.shared, systemClock);
+  const costs = new PluginCostFeed(metrics);
   const plugins = createPluginHost({
     config: boot.config,
     modules: new Map(boot.modules.map(({ key, module }) => [key, module])),
@@ -77,7 +80,7 @@ export function createServices(
       metrics: new PluginMetrics(writer, others),
       log: wasmLog,
       timers: systemTimers(clock),
-      vmEvents: new SiloVmEvents(metrics),
+      vmEvents: new SiloVmEvents(metrics, costs),
       callouts: new SiloCallouts({ clock, wheel, clusters, stats }),
       shared,
       dns: dnsHost(systemDns),
@@ -93,6 +96,7 @@ export function createServices(
     clusters,
     plugins,
     shared,
+    costs,
     accessLogs: new AccessLogs(clock, new LogRing(boot.logRing, accessLogStats(metrics).dropped)),
     node: boot.config.node,
     emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),

@@ -13,7 +13,7 @@ import type { HeaderMap } from "../http/header-map.ts";
 import { HeaderMatcher, matchesAll } from "../http/header-matcher.ts";
 import { statNamePart } from "../metrics/catalogue.ts";
 import { FILTER_VARIANT_STATS } from "../metrics/dynamic-stats.ts";
-import { type HandlesOf, handlesOf } from "../metrics/handles.ts";
+import { type HandlesOf, handlesOf, withdrawRows } from "../metrics/handles.ts";
 import type { MetricScope } from "../metrics/types.ts";
 import { overridesOf } from "../vm/plugin-identity.ts";
 import {
@@ -25,6 +25,7 @@ import {
 } from "../vm/types.ts";
 import type { Direction, HttpFilter } from "./http-filter.ts";
 import { RESPONSE } from "./http-filter.ts";
+import type { PluginCosts } from "./plugin-cost-feed.ts";
 import { Shadow } from "./shadow/shadow.ts";
 import { ShadowProbe } from "./shadow/shadow-probe.ts";
 import type { Stream } from "./stream.ts";
@@ -111,18 +112,24 @@ function withShadows(
   for (const [, behind] of sides) into.push(behind);
 }
 
+/** Where answers are counted, and who knows when a plugin is gone. */
+interface VariantMetrics {
+  readonly metrics: MetricScope;
+  readonly costs: PluginCosts;
+}
+
 export class FilterVariants {
   readonly #default: FilterVariant;
   readonly #byOverrides = new Map<readonly FilterOverride[], FilterVariant>();
 
-  constructor(http: HttpConnectionManagerConfig, plugins: PluginHost, metrics: MetricScope) {
+  constructor(http: HttpConnectionManagerConfig, plugins: PluginHost, stats: VariantMetrics) {
     const lists = new Set(overridesOf(http.routes));
     const hasVersions = http.httpFilters.some(
       (filter) => filter.kind === "wasm" && (filter.versions?.weighted.length ?? 0) > 0,
     );
     const counts = lists.size > 0 || hasVersions;
     const variantOf = (overrides: readonly FilterOverride[]): FilterVariant =>
-      new FilterVariant(choicesOf(http, overrides, { plugins, metrics }), counts);
+      new FilterVariant(choicesOf(http, overrides, { plugins, stats }), counts);
     this.#default = variantOf([]);
     for (const list of lists) this.#byOverrides.set(list, variantOf(list));
   }
@@ -136,18 +143,22 @@ export class FilterVariants {
 function choicesOf(
   http: HttpConnectionManagerConfig,
   overrides: readonly FilterOverride[],
-  { plugins, metrics }: { readonly plugins: PluginHost; readonly metrics: MetricScope },
+  { plugins, stats }: { readonly plugins: PluginHost; readonly stats: VariantMetrics },
 ): Choice[] {
+  const { metrics, costs } = stats;
   const scope = metrics.scope(`http.${statNamePart(http.statPrefix)}`);
-  const versionOf = (filter: WasmFilterConfig, version: FilterVersionConfig): Version => ({
-    plugin: plugins.plugin(version.plugin),
-    stats: handlesOf(
-      FILTER_VARIANT_STATS,
-      scope.scope(`wasm_filter.${statNamePart(filter.name)}.${statNamePart(version.name)}`),
-    ),
-    weight: version.weight,
-    headers: version.headers.map((config) => new HeaderMatcher(config)),
-  });
+  const versionOf = (filter: WasmFilterConfig, version: FilterVersionConfig): Version => {
+    const name = `wasm_filter.${statNamePart(filter.name)}.${statNamePart(version.name)}`;
+    const own = scope.scope(name);
+    const withdraw = (): void => withdrawRows(FILTER_VARIANT_STATS, own);
+    costs.whenGone(version.plugin.name, `${http.statPrefix}.${name}`, withdraw);
+    return {
+      plugin: plugins.plugin(version.plugin),
+      stats: handlesOf(FILTER_VARIANT_STATS, own),
+      weight: version.weight,
+      headers: version.headers.map((config) => new HeaderMatcher(config)),
+    };
+  };
   return http.httpFilters.flatMap((filter) => {
     if (filter.kind !== "wasm") return [];
     const override = overrides.find((each) => each.filter === filter.name);

@@ -7,6 +7,7 @@ import type { HeaderMap } from "../http/header-map.ts";
 import { hostOf, pathOf, queryOf, queryParameters } from "../http/uri.ts";
 import type { EndpointInfo } from "../upstream/types.ts";
 import { filterStateOf } from "./filter-state.ts";
+import { pluginCost } from "./format-plugin-cost.ts";
 import { emitWallMs, milliseconds, spanText, timeText } from "./format-times.ts";
 import { addressText, type StreamInfo } from "./stream-info.ts";
 
@@ -184,6 +185,7 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   CONNECTION_ID: (i) => String(i.connection.id),
   STREAM_ID: (i) => i.requestHeaders?.get("x-request-id") ?? null,
   GRPC_STATUS: grpcStatus,
+  GRANARY_PLUGIN: pluginCost,
   GRPC_STATUS_NUMBER: (i) => grpcStatus(i, "NUMBER"),
   FILTER_STATE: (i, a) => {
     const value = filterStateOf(i, a.split(":")[0] ?? "");

@@ -66,7 +66,7 @@ export class HttpManager implements StreamFactory {
     this.replies = this.hcm.localReply === null ? null : new ReplyMapper(this.hcm.localReply);
     const filters = this.hcm.httpFilters;
     this.suppressEnvoyHeaders = filters.some((f) => f.kind === "router" && f.suppressEnvoyHeaders);
-    this.#variants = new FilterVariants(this.hcm, silo.plugins, silo.metrics);
+    this.#variants = new FilterVariants(this.hcm, silo.plugins, silo);
     this.#loggers = this.hcm.accessLogPlugins.map((config) => silo.plugins.plugin(config));
     this.#byClass = byClass(this.stats);
     this.#onListener = listenerHttpStats(silo.metrics, address, this.hcm.statPrefix);

@@ -1,102 +1,101 @@
 /**
- * Brings the stats of what each plugin uses up to date: calls and time by callback, memory,
- * streams. The VMs count for themselves, without a metric on a request's way. Thread: one silo.
+ * Brings the stats of what each plugin uses up to date: calls and time by callback, hostcalls by
+ * name, memory, streams. The VMs count for themselves, without a metric on a request's way. Thread:
+ * one silo.
  */
-import {
-  type WasmCallbackStats,
-  type WasmCostStats,
-  wasmCallbackStats,
-  wasmCostStats,
-} from "../metrics/catalogue.ts";
+import { PluginCostStats } from "../metrics/plugin-stats.ts";
 import type { MetricScope } from "../metrics/types.ts";
-import type { PluginReport, VmReport } from "../vm/report.ts";
+import { type PluginUse, pluginUses } from "../vm/plugin-use.ts";
+import type { VmReport } from "../vm/report.ts";
 
-/** What was added to the counters of one callback so far. */
+/** What was added to the counters so far. */
 interface Told {
-  readonly stats: WasmCallbackStats;
   calls: number;
   timeUs: number;
 }
 
+/** What others ask about plugins: access logs what they cost, stats when they are gone. */
+export interface PluginCosts {
+  use(plugin: string): PluginUse | null;
+  /** `withdraw` runs once, when the silo has the plugin no more; one of each name. */
+  whenGone(plugin: string, name: string, withdraw: () => void): void;
+}
+
 interface PluginFeed {
-  readonly stats: WasmCostStats;
-  readonly callbacks: Map<string, Told>;
+  readonly stats: PluginCostStats;
+  /** By callback, and by hostcall. */
+  readonly told: Map<string, Told>;
 }
 
-/** What a plugin uses in all its VMs of this silo. */
-interface PluginUse {
-  memoryBytes: number;
-  streams: number;
-  readonly callbacks: Map<string, { calls: number; timeUs: number }>;
-}
-
-export class PluginCostFeed {
+export class PluginCostFeed implements PluginCosts {
   readonly #metrics: MetricScope;
+  /** What runs when a plugin is gone, by its name. */
+  readonly #whenGone = new Map<string, Map<string, () => void>>();
   readonly #plugins = new Map<string, PluginFeed>();
+  #uses: ReadonlyMap<string, PluginUse> = new Map();
 
   constructor(metrics: MetricScope) {
     this.#metrics = metrics;
   }
 
   update(vms: readonly VmReport[]): void {
-    const uses = new Map<string, PluginUse>();
-    for (const vm of vms) for (const plugin of vm.plugins) addUse(uses, vm, plugin);
-    for (const [name, use] of uses) this.#tell(name, use);
-    for (const [name, feed] of this.#plugins) if (!uses.has(name)) clear(feed);
+    const uses = pluginUses(vms);
+    this.#uses = uses;
+    for (const [name, use] of uses) this.#tell(this.#feedOf(name), use);
+    for (const [name, { stats }] of this.#plugins) {
+      if (uses.has(name)) continue;
+      this.#plugins.delete(name);
+      stats.withdraw();
+      for (const withdraw of this.#whenGone.get(name)?.values() ?? []) withdraw();
+      this.#whenGone.delete(name);
+    }
   }
 
-  #tell(name: string, use: PluginUse): void {
-    const feed = this.#feedOf(name);
-    feed.stats["cost.memory_bytes"].set(use.memoryBytes);
-    feed.stats["cost.streams_active"].set(use.streams);
-    for (const [callback, { calls, timeUs }] of use.callbacks) {
-      const told = this.#toldOf(feed, name, callback);
-      // A plugin that was replaced begins again at 0.
-      if (calls < told.calls) {
-        told.calls = 0;
-        told.timeUs = 0;
-      }
-      told.stats.calls.add(calls - told.calls);
-      told.calls = calls;
+  /** What the plugin had used when the stats were brought up to date last; null: no such plugin. */
+  use(plugin: string): PluginUse | null {
+    return this.#uses.get(plugin) ?? null;
+  }
+
+  whenGone(plugin: string, name: string, withdraw: () => void): void {
+    const known = this.#whenGone.get(plugin) ?? new Map();
+    known.set(name, withdraw);
+    this.#whenGone.set(plugin, known);
+  }
+
+  #tell({ stats, told }: PluginFeed, use: PluginUse): void {
+    stats.whole["cost.memory_bytes"].set(use.memoryBytes);
+    stats.whole["cost.streams_active"].set(use.streams);
+    for (const [callback, now] of use.callbacks) {
+      const before = toldOf(told, callback, now.calls);
+      const handles = stats.callback(callback);
+      handles.calls.add(now.calls - before.calls);
+      before.calls = now.calls;
       // An estimate may fall, a counter may not: it waits until the estimate has passed it.
-      if (timeUs <= told.timeUs) continue;
-      told.stats.time_us.add(timeUs - told.timeUs);
-      told.timeUs = timeUs;
+      if (now.timeUs <= before.timeUs) continue;
+      handles.time_us.add(now.timeUs - before.timeUs);
+      before.timeUs = now.timeUs;
+    }
+    for (const [hostcall, calls] of use.hostcalls) {
+      const before = toldOf(told, hostcall, calls);
+      stats.hostcall(hostcall).hostcalls.add(calls - before.calls);
+      before.calls = calls;
     }
   }
 
   #feedOf(name: string): PluginFeed {
     const known = this.#plugins.get(name);
     if (known !== undefined) return known;
-    const feed = { stats: wasmCostStats(this.#metrics, name), callbacks: new Map() };
+    const feed = { stats: new PluginCostStats(this.#metrics, name), told: new Map() };
     this.#plugins.set(name, feed);
     return feed;
   }
-
-  #toldOf(feed: PluginFeed, plugin: string, callback: string): Told {
-    const known = feed.callbacks.get(callback);
-    if (known !== undefined) return known;
-    const stats = wasmCallbackStats(this.#metrics, plugin, callback);
-    const told = { stats, calls: 0, timeUs: 0 };
-    feed.callbacks.set(callback, told);
-    return told;
-  }
 }
 
-function addUse(uses: Map<string, PluginUse>, vm: VmReport, plugin: PluginReport): void {
-  const use = uses.get(plugin.name) ?? { memoryBytes: 0, streams: 0, callbacks: new Map() };
-  uses.set(plugin.name, use);
-  use.memoryBytes += vm.memoryBytes;
-  use.streams += plugin.streams;
-  for (const { callback, calls, timeUs } of plugin.callbacks) {
-    const sum = use.callbacks.get(callback) ?? { calls: 0, timeUs: 0 };
-    use.callbacks.set(callback, { calls: sum.calls + calls, timeUs: sum.timeUs + timeUs });
-  }
-}
-
-/** The plugin is gone. */
-function clear(feed: PluginFeed): void {
-  feed.stats["cost.memory_bytes"].set(0);
-  feed.stats["cost.streams_active"].set(0);
-  feed.callbacks.clear();
+/** A plugin that was replaced begins again at 0. */
+function toldOf(told: Map<string, Told>, name: string, calls: number): Told {
+  const known = told.get(name);
+  if (known !== undefined && known.calls <= calls) return known;
+  const made = { calls: 0, timeUs: 0 };
+  told.set(name, made);
+  return made;
 }

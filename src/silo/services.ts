@@ -9,6 +9,7 @@ import type { BodyChunk } from "../shm/body-chunk.ts";
 import type { ClusterSet } from "../upstream/types.ts";
 import type { PluginHost } from "../vm/types.ts";
 import type { AccessLogs } from "./access-log.ts";
+import type { PluginCosts } from "./plugin-cost-feed.ts";
 import type { TimerWheel } from "./timer-wheel.ts";
 
 /** Asks clients to go elsewhere, one answer at a time. @hot per-request: `asked` is read first */
@@ -54,6 +55,7 @@ export interface SiloServices {
   readonly clusters: ClusterSet;
   readonly plugins: PluginHost;
   readonly accessLogs: AccessLogs;
+  readonly costs: PluginCosts;
   readonly node: NodeConfig;
   /** A chunk without bytes, for ends of bodies. Never released. */
   readonly emptyChunk: BodyChunk;

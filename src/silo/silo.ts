@@ -27,7 +27,6 @@ import {
   type SiloControl,
   type ToSilo,
 } from "./messages.ts";
-import { PluginCostFeed } from "./plugin-cost-feed.ts";
 import { StatsFeed } from "./stats-feed.ts";
 
 const HEARTBEAT_MS = 500;
@@ -66,7 +65,6 @@ class Silo implements SiloControl {
   readonly #slab = new BodySlab(LIMITS.bodySlabBytes);
   readonly #services = createServices(boot, this.#slab);
   readonly #live = new LiveConfig(this.#services, (seat, managers) => this.#open(seat, managers));
-  readonly #costs = new PluginCostFeed(this.#services.metrics);
   #uws: UwsLibrary | null = null;
 
   async start(): Promise<void> {
@@ -117,7 +115,7 @@ class Silo implements SiloControl {
     return listener;
   }
 
-  readonly #tellCosts = (): void => this.#costs.update(this.#services.plugins.report());
+  readonly #tellCosts = (): void => this.#services.costs.update(this.#services.plugins.report());
 
   #feedStatSinks(): void {
     const { statSinks, statsFlushMs } = boot.config;

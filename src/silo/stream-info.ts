@@ -12,6 +12,7 @@ import type { HeaderMap } from "../http/header-map.ts";
 import type { TlsInfo } from "../net/types.ts";
 import type { EndpointInfo } from "../upstream/types.ts";
 import type { FilterState } from "./filter-state.ts";
+import type { PluginCosts } from "./plugin-cost-feed.ts";
 
 export class StreamInfo {
   readonly listener: ListenerConfig;
@@ -59,6 +60,8 @@ export class StreamInfo {
   remoteIp: string;
   /** `wasm.<name>` and other filter state, by full key; null until first written. */
   filterState: FilterState | null = null;
+  /** What plugins of this silo cost, for access logs; null: they have no value. */
+  costs: PluginCosts | null = null;
 
   constructor(listener: ListenerConfig, connection: DownstreamInfo, streamId: number) {
     this.listener = listener;

@@ -67,6 +67,7 @@ export class Stream implements RequestDecoder, ChainSink, TimeoutOwner {
     this.#encoder = encoder;
     this.#meta = meta;
     this.info = new StreamInfo(manager.listener, connection, manager.nextStreamId());
+    this.info.costs = manager.silo.costs;
     this.info.startMs = meta.startMs;
     this.info.startWallMs = manager.silo.clock.wallMs();
     if (meta.version !== 11) this.info.protocol = meta.version === 20 ? "HTTP/2" : "HTTP/1.0";

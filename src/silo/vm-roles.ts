@@ -3,16 +3,18 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { LOG_LEVELS, Logger, logLevelOf } from "../base/log.ts";
+import { type WasmRuntimeStats, wasmRuntimeStats } from "../metrics/catalogue.ts";
 import {
   type WasmPluginStats,
-  type WasmRuntimeStats,
   wasmPluginStats,
-  wasmRuntimeStats,
-} from "../metrics/catalogue.ts";
+  withdrawPluginStats,
+} from "../metrics/plugin-stats.ts";
 import type { MetricScope } from "../metrics/types.ts";
 import type { DnsResolver } from "../upstream/dns.ts";
 import type { DnsHost, LogHost, TimerHost, VmEventHost } from "../vm/roles.ts";
 import type { FailureKind } from "../vm/trap.ts";
+
+import type { PluginCosts } from "./plugin-cost-feed.ts";
 
 const log = new Logger("wasm");
 
@@ -47,11 +49,13 @@ export function systemTimers(clock: Clock): TimerHost {
 /** Statistics of the thread's VMs. */
 export class SiloVmEvents implements VmEventHost {
   readonly #metrics: MetricScope;
+  readonly #costs: PluginCosts;
   readonly #runtime: WasmRuntimeStats;
   readonly #plugins = new Map<string, WasmPluginStats>();
 
-  constructor(metrics: MetricScope) {
+  constructor(metrics: MetricScope, costs: PluginCosts) {
     this.#metrics = metrics;
+    this.#costs = costs;
     this.#runtime = wasmRuntimeStats(metrics, "v8");
   }
 
@@ -88,6 +92,10 @@ export class SiloVmEvents implements VmEventHost {
     if (known !== undefined) return known;
     const stats = wasmPluginStats(this.#metrics, name);
     this.#plugins.set(name, stats);
+    this.#costs.whenGone(name, "vm", () => {
+      this.#plugins.delete(name);
+      withdrawPluginStats(this.#metrics, name);
+    });
     return stats;
   }
 }

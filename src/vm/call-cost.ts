@@ -1,9 +1,11 @@
 /**
- * Calls of a plugin's callbacks and the time they take, by callback. Time is sampled: reading the
+ * What a plugin costs: calls of its callbacks and the time they take, by callback, and hostcalls
+ * that it makes, by name. Time is sampled: reading the
  * clock around each callback would cost more than many callbacks do.
  * @hot per-callback
  */
 import { CALLBACK_NAMES, type CallbackName } from "../abi/callback-table.ts";
+import { HOSTCALL_NAMES, type HostcallName } from "../abi/hostcall-table.ts";
 
 /** A prime: a filter whose callbacks come in turn is measured in all of them. */
 const SAMPLE_EVERY = 61;
@@ -16,7 +18,15 @@ export interface CallbackCost {
   readonly timeUs: number;
 }
 
+/** One hostcall that was made at least once. */
+export interface HostcallCost {
+  readonly hostcall: HostcallName;
+  readonly calls: number;
+}
+
 export class CallCost {
+  /** By index of HOSTCALL_NAMES; counted where hostcalls are linked. */
+  readonly hostcalls = new Float64Array(HOSTCALL_NAMES.length);
   /** By index of CALLBACK_NAMES: calls, sampled calls, and the nanoseconds of these. */
   readonly #calls = new Float64Array(CALLBACK_NAMES.length);
   readonly #samples = new Float64Array(CALLBACK_NAMES.length);
@@ -58,5 +68,13 @@ export class CallCost {
       costs.push({ callback, calls, timeUs: (meanNs * calls) / 1_000 });
     }
     return costs;
+  }
+
+  /** Allocates: for reports. */
+  byHostcall(): readonly HostcallCost[] {
+    return HOSTCALL_NAMES.flatMap((hostcall, index) => {
+      const calls = this.hostcalls[index] ?? 0;
+      return calls === 0 ? [] : [{ hostcall, calls }];
+    });
   }
 }

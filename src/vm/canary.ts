@@ -27,6 +27,8 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
   return {
     metrics: {
       define: () => metricsDefined++,
+      retain: () => undefined,
+      release: () => undefined,
       add: () => undefined,
       set: () => undefined,
       observe: () => undefined,

@@ -1,6 +1,6 @@
 /** What the VMs of one thread are doing, for people: plain data that crosses threads. */
 import type { FailurePolicy, PluginMode } from "../config/types.ts";
-import type { CallbackCost } from "./call-cost.ts";
+import type { CallbackCost, HostcallCost } from "./call-cost.ts";
 import type { FailureKind } from "./trap.ts";
 
 export type VmReportState = "running" | "failed" | "cut off" | "not started";
@@ -28,6 +28,7 @@ export interface PluginReport {
   readonly timeMs: number;
   /** The same by callback. */
   readonly callbacks: readonly CallbackCost[];
+  readonly hostcalls: readonly HostcallCost[];
 }
 
 export interface VmReport {

@@ -83,6 +83,10 @@ export interface MetricHost {
    * histogram.
    */
   define(kind: number, name: string): number;
+  /** One more owner has the metric, which it has just defined. */
+  retain(handle: number): void;
+  /** An owner is gone for good: a metric that nobody has disappears. */
+  release(handle: number): void;
   /** Adds to a counter or gauge. */
   add(handle: number, offset: bigint): void;
   set(handle: number, value: bigint): void;

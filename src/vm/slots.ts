@@ -81,6 +81,7 @@ export class RootSlot implements SlotTenant {
       calls: this.#cost.calls,
       timeMs: this.#cost.timeMs,
       callbacks: this.#cost.byCallback(),
+      hostcalls: this.#cost.byHostcall(),
     };
   }
 

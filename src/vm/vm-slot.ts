@@ -9,6 +9,7 @@ import type { PluginConfig } from "../config/types.ts";
 import { CrashWindow } from "./crash-window.ts";
 import type { VmEngine } from "./engine.ts";
 import { ReloadBackoff } from "./failure.ts";
+import { OwnedMetrics } from "./owned-metrics.ts";
 import type { FailureReport, PluginReport, VmReport, VmReportState } from "./report.ts";
 import type { ThreadRoles } from "./roles.ts";
 import type { VmFailure } from "./trap.ts";
@@ -45,6 +46,9 @@ function crashWindowOf({ isolation }: PluginConfig): CrashWindow {
 
 export class VmSlot {
   readonly #options: SlotOptions;
+  readonly #metrics: OwnedMetrics;
+  /** The thread's, with metrics that end with this slot. */
+  readonly #roles: ThreadRoles;
   readonly #tenants = new Set<SlotTenant>();
   #crashes: CrashWindow;
   #backoff: ReloadBackoff;
@@ -61,6 +65,8 @@ export class VmSlot {
 
   constructor(options: SlotOptions) {
     this.#options = options;
+    this.#metrics = new OwnedMetrics(options.roles.metrics);
+    this.#roles = { ...options.roles, metrics: this.#metrics };
     this.#backoff = new ReloadBackoff(options.plugin.reloadBaseIntervalMs);
     this.#crashes = crashWindowOf(options.plugin);
   }
@@ -128,6 +134,7 @@ export class VmSlot {
     this.#drop(this.#standby);
     this.#vm = null;
     this.#standby = null;
+    this.#metrics.releaseAll();
   }
 
   report(): VmReport {
@@ -155,7 +162,8 @@ export class VmSlot {
 
   /** A started VM; null and {@link problem} when it does not start. */
   #make(): Vm | null {
-    const { engine, roles, code, plugin } = this.#options;
+    const { engine, code, plugin } = this.#options;
+    const roles = this.#roles;
     const allowed = plugin.allowedCapabilities;
     const vm = new Vm({
       engine,

@@ -54,6 +54,11 @@ export class FakeMetrics implements MetricScope {
     };
   }
 
+  withdraw(_kind: string, name: string): void {
+    this.#values.delete(this.#prefix + name);
+    this.#records.delete(this.#prefix + name);
+  }
+
   scope(prefix: string): FakeMetrics {
     return new FakeMetrics(`${this.#prefix}${prefix}.`, this);
   }

@@ -97,6 +97,8 @@ export class FakeThread implements ThreadRoles {
   };
   readonly metricValues = new Map<number, bigint>();
   readonly metricHandles = new Map<string, number>();
+  /** VM slots that have a metric, by handle. */
+  readonly metricOwners = new Map<number, number>();
   /** Operations on metrics that were refused. */
   refusedCount = 0;
   readonly rootValues: Record<string, PropertyValue | null> = {};
@@ -113,6 +115,12 @@ export class FakeThread implements ThreadRoles {
       const handle = this.metricHandles.get(key) ?? this.metricHandles.size;
       this.metricHandles.set(key, handle);
       return handle;
+    },
+    retain: (handle: number): void => {
+      this.metricOwners.set(handle, (this.metricOwners.get(handle) ?? 0) + 1);
+    },
+    release: (handle: number): void => {
+      this.metricOwners.set(handle, (this.metricOwners.get(handle) ?? 0) - 1);
     },
     add: (handle: number, offset: bigint): void => {
       this.metricValues.set(handle, this.metrics.read(handle) + offset);

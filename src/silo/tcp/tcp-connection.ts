@@ -65,6 +65,7 @@ export class TcpConnection implements SlotConnection, RawEvents, TcpSink, Timeou
     const { silo, proxy } = this.manager;
     this.#client.attach(connection, proxied);
     const { info } = this;
+    info.costs = silo.costs;
     info.startMs = silo.clock.monotonicMs();
     info.startWallMs = silo.clock.wallMs();
     info.remoteIp = this.#client.remoteIp;

@@ -65,7 +65,9 @@ describe("substitution formats", () => {
 
   test("every operator without an argument, or with a fit one, parses", () => {
     for (const [name, { argument, shape, words }] of FORMAT_OPERATORS) {
-      const fit = { words: words[0], span: "DS_RX_BEG:DS_TX_END:us" }[shape as string] ?? "x";
+      const fit =
+        { words: words[0], span: "DS_RX_BEG:DS_TX_END:us", plugin: "p:calls" }[shape as string] ??
+        "x";
       tokens(argument === "required" ? `%${name}(${fit})%` : `%${name}%`);
     }
   });

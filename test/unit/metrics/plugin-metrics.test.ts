@@ -148,3 +148,54 @@ test("the cap on metrics refuses new names and keeps the old ones", () => {
   assert.equal(metrics.define(COUNTER, "one more"), -1);
   assert.equal(metrics.define(COUNTER, "m5"), 5);
 });
+
+const names = (snapshots: MetricSnapshots): readonly string[] =>
+  snapshots.take().scalars.map(({ name }) => name);
+
+test("a metric disappears with its last owner, on the last silo that had it", () => {
+  const { hosts, snapshots } = silos(2);
+  const [a, b] = hosts;
+  assert.ok(a && b);
+  const [inA, inB] = [a.define(COUNTER, "c"), b.define(COUNTER, "c")];
+  for (let owner = 0; owner < 2; owner++) a.retain(inA);
+  b.retain(inB);
+  a.add(inA, 5n);
+  b.add(inB, 7n);
+  a.release(inA);
+  assert.equal(a.read(inA), 12n, "one owner is left");
+  a.release(inA);
+  assert.deepEqual(names(snapshots), ["wasmcustom.c"]);
+  assert.equal(b.read(inB), 7n);
+  b.release(inB);
+  assert.deepEqual(names(snapshots), []);
+});
+
+test("a metric that comes again begins at 0, whatever counters were reset to", () => {
+  const { hosts, snapshots } = silos(1);
+  const [metrics] = hosts;
+  assert.ok(metrics);
+  const handle = metrics.define(COUNTER, "c");
+  metrics.retain(handle);
+  metrics.add(handle, 5n);
+  snapshots.resetCounters();
+  metrics.release(handle);
+  assert.equal(metrics.define(COUNTER, "c"), handle);
+  metrics.retain(handle);
+  metrics.add(handle, 2n);
+  assert.equal(metrics.read(handle), 2n);
+  assert.equal(snapshots.take().scalars[0]?.value, 2n);
+});
+
+test("metrics that disappeared do not count towards the limit", () => {
+  const metrics = host();
+  const handles = Array.from({ length: LIMITS.pluginMetricsCount }, (_, index) =>
+    metrics.define(COUNTER, `m${index}`),
+  );
+  assert.equal(metrics.define(COUNTER, "one more"), -1);
+  const [first = -1] = handles;
+  metrics.retain(first);
+  metrics.release(first);
+  const more = metrics.define(COUNTER, "one more");
+  assert.ok(more >= 0);
+  assert.equal(metrics.define(COUNTER, "m0"), -1, "its place is taken");
+});

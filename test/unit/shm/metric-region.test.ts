@@ -11,7 +11,9 @@ test("a reader sees what a writer defines, also after it has looked before", () 
   const reader = new MetricReader(region);
   const a = writer.define("counter", "a");
   reader.refresh();
-  assert.deepEqual(reader.definitions, [{ kind: "counter", name: "a", slot: a }]);
+  const [first] = reader.definitions;
+  assert.deepEqual([first?.kind, first?.name, first?.slot], ["counter", "a", a]);
+  assert.equal(reader.definitions.length, 1);
   const name = "wasmcustom.größe_\u{1f4a1}";
   const b = writer.define("bigGauge", name);
   assert.equal(reader.slotOf("bigGauge", name), -1);
@@ -86,4 +88,27 @@ test("a writer killed before it published leaves no trace", () => {
   const after = new MetricWriter(region);
   assert.equal(after.define("gauge", "other"), slot);
   assert.ok(Object.is(after.floats[slot], -0));
+});
+
+test("a metric that is withdrawn is not seen until it is defined again, then from 0", () => {
+  const region = createMetricRegion();
+  const writer = new MetricWriter(region);
+  const reader = new MetricReader(region);
+  const slot = writer.define("counter", "a");
+  writer.define("counter", "b");
+  writer.floats[slot] = 5;
+  reader.refresh();
+  writer.withdraw("counter", "a");
+  writer.withdraw("counter", "unknown");
+  const seen = (): readonly string[] => reader.definitions.map(({ name }) => name);
+  assert.deepEqual(seen(), ["b"]);
+  assert.ok(Object.is(writer.floats[slot], -0));
+  // Also by who takes the region over: the place is kept for the name.
+  const after = new MetricWriter(region);
+  const fresh = new MetricReader(region);
+  fresh.refresh();
+  assert.deepEqual(fresh.definitions.length, 1);
+  assert.notEqual(after.define("counter", "c"), slot);
+  assert.equal(after.define("counter", "a"), slot);
+  assert.deepEqual(seen(), ["a", "b"]);
 });

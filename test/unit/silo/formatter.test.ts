@@ -6,6 +6,20 @@ import type { ListenerConfig } from "../../../src/config/types.ts";
 import { HeaderMap } from "../../../src/http/header-map.ts";
 import { FORMAT_OPERATORS, formatText } from "../../../src/silo/formatter.ts";
 import { StreamInfo } from "../../../src/silo/stream-info.ts";
+import type { PluginUse } from "../../../src/vm/plugin-use.ts";
+
+const USE: PluginUse = {
+  memoryBytes: 65_536,
+  streams: 1,
+  callbacks: new Map([
+    ["proxy_on_log", { calls: 3, timeUs: 4.6 }],
+    ["proxy_on_tick", { calls: 2, timeUs: 10 }],
+  ]),
+  hostcalls: new Map([
+    ["proxy_log", 5],
+    ["proxy_get_property", 7],
+  ]),
+};
 
 function streamInfo(): StreamInfo {
   const connection = {
@@ -28,6 +42,7 @@ function streamInfo(): StreamInfo {
     ["x-twice", "b"],
   ]);
   info.responseHeaders = HeaderMap.of([["grpc-status", "7"]]);
+  info.costs = { use: (plugin) => (plugin === "a:b" ? USE : null), whenGone: () => undefined };
   return info;
 }
 
@@ -74,6 +89,11 @@ const CASES: [string, string][] = [
   ["%UPSTREAM_HOST%", "-"],
   ["%UPSTREAM_REMOTE_PORT%", "-"],
   ["%GRPC_STATUS_NUMBER%", "7"],
+  ["%GRANARY_PLUGIN(a:b:memory_bytes)%", "65536"],
+  ["%GRANARY_PLUGIN(a:b:calls)% %GRANARY_PLUGIN(a:b:calls:proxy_on_log)%", "5 3"],
+  ["%GRANARY_PLUGIN(a:b:time_us)% %GRANARY_PLUGIN(a:b:time_us:proxy_on_log)%", "15 5"],
+  ["%GRANARY_PLUGIN(a:b:hostcalls)% %GRANARY_PLUGIN(a:b:hostcalls:proxy_log)%", "12 5"],
+  ["%GRANARY_PLUGIN(a:b:hostcalls:proxy_done)% %GRANARY_PLUGIN(c:calls)%", "- -"],
   ["%ACCESS_LOG_TYPE%", "DownstreamEnd"],
   ["%GRPC_STATUS%", "PermissionDenied"],
   ["%GRPC_STATUS(SNAKE_STRING)%", "PERMISSION_DENIED"],

@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { SiloRecorder } from "../../../src/metrics/recorder.ts";
+import { MetricSnapshots } from "../../../src/metrics/snapshot.ts";
+import { createMetricRegion } from "../../../src/shm/metric-layout.ts";
+import { MetricWriter } from "../../../src/shm/metric-writer.ts";
 import { PluginCostFeed } from "../../../src/silo/plugin-cost-feed.ts";
-import type { CallbackCost } from "../../../src/vm/call-cost.ts";
+import type { CallbackCost, HostcallCost } from "../../../src/vm/call-cost.ts";
 import type { VmReport } from "../../../src/vm/report.ts";
 import { FakeMetrics } from "../../harness/fake-metrics.ts";
 
-function vm(name: string, streams: number, callbacks: readonly CallbackCost[]): VmReport {
+function vm(
+  name: string,
+  streams: number,
+  callbacks: readonly CallbackCost[],
+  hostcalls: readonly HostcallCost[] = [],
+): VmReport {
   return {
     vmId: "",
     mode: "live",
@@ -27,6 +36,7 @@ function vm(name: string, streams: number, callbacks: readonly CallbackCost[]): 
         calls: 0,
         timeMs: 0,
         callbacks,
+        hostcalls,
       },
     ],
   };
@@ -63,12 +73,43 @@ describe("the costs of plugins", () => {
     assert.equal(metrics.valueOf("wasm.p.cost.proxy_on_log.time_us"), 105);
   });
 
-  it("of a plugin that is gone leave no memory behind", () => {
+  it("tell hostcalls by name, and access logs what a plugin has used", () => {
     const metrics = new FakeMetrics();
     const feed = new PluginCostFeed(metrics);
-    feed.update([vm("p", 4, [log(1, 1)])]);
-    feed.update([]);
-    assert.equal(metrics.valueOf("wasm.p.cost.memory_bytes"), 0);
-    assert.equal(metrics.valueOf("wasm.p.cost.streams_active"), 0);
+    assert.equal(feed.use("p"), null);
+    const read = (calls: number): HostcallCost => ({ hostcall: "proxy_get_property", calls });
+    feed.update([vm("p", 0, [], [read(3), { hostcall: "proxy_log", calls: 1 }])]);
+    feed.update([vm("p", 0, [], [read(10)])]);
+    assert.equal(metrics.valueOf("wasm.p.cost.proxy_get_property.hostcalls"), 10);
+    assert.equal(metrics.valueOf("wasm.p.cost.proxy_log.hostcalls"), 1);
+    assert.equal(feed.use("p")?.hostcalls.get("proxy_get_property"), 10);
+  });
+
+  it("of a plugin that is gone disappear, and begin again at 0 when it comes back", () => {
+    const region = createMetricRegion();
+    const forgotten: string[] = [];
+    const root = new SiloRecorder(new MetricWriter(region));
+    const feed = new PluginCostFeed(root);
+    for (const name of ["a", "a", "b"]) {
+      feed.whenGone("p", name, () => forgotten.push(name));
+      feed.whenGone("stays", name, () => forgotten.push("too early"));
+    }
+    const shown = (): Record<string, number> =>
+      Object.fromEntries(
+        new MetricSnapshots([region])
+          .take()
+          .scalars.map(({ name, value }) => [name, Number(value)]),
+      );
+    const hostcalls: HostcallCost[] = [{ hostcall: "proxy_log", calls: 4 }];
+    feed.update([vm("p", 4, [log(1, 1)], hostcalls), vm("stays", 1, [])]);
+    assert.equal(Object.keys(shown()).filter((name) => name.startsWith("wasm.p.")).length, 5);
+    feed.update([vm("stays", 1, [])]);
+    assert.deepEqual(shown(), {
+      "wasm.stays.cost.memory_bytes": 65_536,
+      "wasm.stays.cost.streams_active": 1,
+    });
+    assert.deepEqual(forgotten, ["a", "b"]);
+    feed.update([vm("p", 0, [log(2, 1)]), vm("stays", 1, [])]);
+    assert.equal(shown()["wasm.p.cost.proxy_on_log.calls"], 2);
   });
 });

@@ -45,6 +45,49 @@ function withCode(base: PluginConfig, vmKey: string, codeKey = NEW_CODE): Plugin
   return { ...base, vm: { ...base.vm, vmKey, codeKey } };
 }
 
+/** Defines the counter `name` at its start, and traps in each stream. */
+function counting(name: string): GuestSource {
+  return {
+    data: { 0: name },
+    callbacks: {
+      proxy_on_configure: `(drop (call $proxy_define_metric (i32.const 0) (i32.const 0)
+        (i32.const ${name.length}) (i32.const 1024))) (i32.const 1)`,
+      proxy_on_request_headers: "(unreachable)",
+    },
+  };
+}
+
+describe("metrics of plugins", () => {
+  it("end with the last VM slot that had them, not with a VM that fails", () => {
+    const one = pluginConfig({ failurePolicy: "reload" });
+    const { host, thread, turn } = hostOf([one], counting("hits"));
+    const owners = (): readonly number[] => [...thread.metricOwners.values()];
+    assert.deepEqual(owners(), [1]);
+    const stream = host.plugin(one).createStream(new FakeStream());
+    stream?.onRequestHeaders(1, true);
+    stream?.onDestroy();
+    assert.deepEqual(owners(), [1], "the VM died, the slot did not");
+    const next = withCode(one, "next");
+    const modules = new Map([[NEW_CODE, guestModule(counting("hits"))]]);
+    assert.deepEqual(host.stage([next], modules), []);
+    assert.deepEqual(owners(), [2], "the next version has it before the old one ends");
+    host.retain([next]);
+    turn();
+    assert.deepEqual(owners(), [1]);
+    host.retain([]);
+    turn();
+    assert.deepEqual(owners(), [0]);
+  });
+});
+
+describe("hostcalls of a plugin", () => {
+  it("are counted by name", () => {
+    const { host } = hostOf([pluginConfig()], counting("hits"));
+    const [vm] = host.report();
+    assert.deepEqual(vm?.plugins[0]?.hostcalls, [{ hostcall: "proxy_define_metric", calls: 1 }]);
+  });
+});
+
 describe("plugins that are replaced", () => {
   it("leaves equal plugins alone, whatever object describes them", () => {
     const one = pluginConfig();
