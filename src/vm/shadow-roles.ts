@@ -43,6 +43,8 @@ function silentCallouts(
 function prefixedMetrics(metrics: MetricHost): MetricHost {
   return {
     define: (kind, name) => metrics.define(kind, `shadow.${name}`),
+    retain: (handle) => metrics.retain(handle),
+    release: (handle) => metrics.release(handle),
     add: (handle, offset) => metrics.add(handle, offset),
     set: (handle, value) => metrics.set(handle, value),
     observe: (handle, value) => metrics.observe(handle, value),
