@@ -26,6 +26,7 @@ export const WASM_PLUGIN_STATS = {
   vm_failed_stack_overflow: counter("Times a callback of the plugin used up the stack"),
   log_lines_dropped: counter("Lines that the plugin logged beyond what it may"),
   vm_cut_off: counter("Times the plugin was cut off because it kept failing"),
+  vm_kept_out: counter("Times it was kept out because it held the thread before it failed"),
 } as const satisfies MetricRows;
 
 /** `wasm.<plugin>.<row>`: what a plugin uses; brought up to date every half second. */

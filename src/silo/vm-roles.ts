@@ -83,6 +83,10 @@ export class SiloVmEvents implements VmEventHost {
     this.#plugin(plugin).vm_cut_off.inc();
   }
 
+  keptOut(plugin: string): void {
+    this.#plugin(plugin).vm_kept_out.inc();
+  }
+
   lineDropped(plugin: string): void {
     this.#plugin(plugin).log_lines_dropped.inc();
   }

@@ -64,6 +64,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       failed: () => undefined,
       reloaded: () => undefined,
       cutOff: () => undefined,
+      keptOut: () => undefined,
       lineDropped: () => undefined,
     },
     // The guest is gone before an answer could come.

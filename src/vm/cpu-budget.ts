@@ -6,6 +6,7 @@ import { BUDGET_IMPORT, FUEL } from "../abi/budget-code.ts";
 import type { HostFunctions } from "../abi/imports.ts";
 import type { IsolationConfig } from "../config/types.ts";
 import type { CurrentCall } from "./current-call.ts";
+import type { Probation } from "./probation.ts";
 import type { TimerHost } from "./roles.ts";
 
 /** Callbacks of a plugin's start, which may compute more than others. */
@@ -28,20 +29,24 @@ export function budgetMsOf(isolation: IsolationConfig, callback: string): number
   return START_CALLBACKS.includes(callback) ? isolation.startBudgetMs : isolation.cpuBudgetMs;
 }
 
-interface BudgetOptions {
+export interface BudgetOptions {
   readonly call: CurrentCall;
   readonly timers: TimerHost;
   /** Of the plugin that starts the VM: holds while no plugin's context is current. */
   readonly isolation: IsolationConfig;
+  readonly probation: Probation;
 }
 
 /** The functions that metered code imports. */
-export function createBudget({ call, timers, isolation }: BudgetOptions): HostFunctions {
+export function createBudget(options: BudgetOptions): HostFunctions {
+  const { call, timers, isolation, probation } = options;
   const look = (): number => {
     const nowMs = Number(timers.monotonicNs()) / 1e6;
     if (call.firstLookMs < 0) call.firstLookMs = nowMs;
     const limits = call.context?.root.config.isolation ?? isolation;
-    const budgetMs = budgetMsOf(limits, call.callback);
+    const { callback } = call;
+    let budgetMs = budgetMsOf(limits, callback);
+    if (!START_CALLBACKS.includes(callback)) budgetMs = probation.budgetMs(budgetMs, nowMs);
     if (budgetMs === 0 || nowMs - call.firstLookMs <= budgetMs) return FUEL;
     call.overBudgetMs = budgetMs;
     return NO_FUEL;

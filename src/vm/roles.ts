@@ -225,6 +225,8 @@ export interface VmEventHost {
   reloaded(plugin: string, outcome: "success" | "failure" | "backoff"): void;
   /** It failed too often: no new VM for a while. */
   cutOff(plugin: string): void;
+  /** It held the thread before it failed, and not for the first time: no new VM for a while. */
+  keptOut(plugin: string): void;
   /** Its guest logs more than it may: a line was dropped. */
   lineDropped(plugin: string): void;
 }

@@ -69,6 +69,7 @@ function ownEvents(events: VmEventHost): VmEventHost {
     failed: (plugin, kind) => events.failed(own(plugin), kind),
     reloaded: (plugin, outcome) => events.reloaded(own(plugin), outcome),
     cutOff: (plugin) => events.cutOff(own(plugin)),
+    keptOut: (plugin) => events.keptOut(own(plugin)),
     lineDropped: (plugin) => events.lineDropped(own(plugin)),
   };
 }

@@ -10,8 +10,7 @@ import {
 } from "../abi/imports.ts";
 import type { LinearMemory } from "../abi/linear-memory.ts";
 import { createWasi, type WasiEnv } from "../abi/wasi.ts";
-import type { IsolationConfig } from "../config/types.ts";
-import { createBudget } from "./cpu-budget.ts";
+import { type BudgetOptions, createBudget } from "./cpu-budget.ts";
 import type { CurrentCall } from "./current-call.ts";
 import type { EngineInstance, GuestGate, VmEngine } from "./engine.ts";
 import { createHostcalls, restrictWasi } from "./hostcalls/bodies.ts";
@@ -42,10 +41,10 @@ function wasiEnv(env: HostcallEnv): WasiEnv {
 export function importSources(
   env: HostcallEnv,
   allowed: ReadonlySet<string> | null,
-  isolation: IsolationConfig,
+  limits: Pick<BudgetOptions, "isolation" | "probation">,
 ): ImportSources {
   return {
-    budget: createBudget({ call: env.call, timers: env.roles.timers, isolation }),
+    budget: createBudget({ call: env.call, timers: env.roles.timers, ...limits }),
     hostcalls: createHostcalls(env, allowed),
     wasi: restrictWasi(createWasi(wasiEnv(env)), allowed, env.log),
     emscripten: createEmscripten({

@@ -10,6 +10,7 @@ import { CrashWindow } from "./crash-window.ts";
 import type { VmEngine } from "./engine.ts";
 import { ReloadBackoff } from "./failure.ts";
 import { OwnedMetrics } from "./owned-metrics.ts";
+import { Probation } from "./probation.ts";
 import type { FailureReport, PluginReport, VmReport, VmReportState } from "./report.ts";
 import type { ThreadRoles } from "./roles.ts";
 import type { VmFailure } from "./trap.ts";
@@ -40,6 +41,12 @@ export function nowMs(roles: ThreadRoles): number {
   return Number(roles.timers.monotonicNs() / 1_000_000n);
 }
 
+/** How long the callback that failed had held the thread; 0 = less than anybody looked at. */
+function heldMs(vm: Vm, roles: ThreadRoles): number {
+  const { firstLookMs } = vm.call;
+  return firstLookMs < 0 ? 0 : Number(roles.timers.monotonicNs()) / 1e6 - firstLookMs;
+}
+
 function crashWindowOf({ isolation }: PluginConfig): CrashWindow {
   return new CrashWindow(isolation.crashesMax, isolation.crashWindowMs);
 }
@@ -50,6 +57,7 @@ export class VmSlot {
   /** The thread's, with metrics that end with this slot. */
   readonly #roles: ThreadRoles;
   readonly #tenants = new Set<SlotTenant>();
+  readonly #probation: Probation;
   #crashes: CrashWindow;
   #backoff: ReloadBackoff;
   #vm: Vm | null = null;
@@ -67,6 +75,7 @@ export class VmSlot {
     this.#options = options;
     this.#metrics = new OwnedMetrics(options.roles.metrics);
     this.#roles = { ...options.roles, metrics: this.#metrics };
+    this.#probation = new Probation(options.plugin.isolation.crashWindowMs);
     this.#backoff = new ReloadBackoff(options.plugin.reloadBaseIntervalMs);
     this.#crashes = crashWindowOf(options.plugin);
   }
@@ -102,7 +111,7 @@ export class VmSlot {
     const { roles, plugin } = this.#options;
     const now = nowMs(roles);
     if (!this.#mayRun) return null;
-    if (this.#crashes.waitMs(now) > 0 || !this.#backoff.mayLoad(now)) {
+    if (this.#restMs(now) > 0 || !this.#backoff.mayLoad(now)) {
       roles.vmEvents.reloaded(plugin.name, "backoff");
       return null;
     }
@@ -154,9 +163,14 @@ export class VmSlot {
     };
   }
 
+  /** Until a VM may be made again that failed too often, or held the thread too long. */
+  #restMs(now: number): number {
+    return Math.max(this.#crashes.waitMs(now), this.#probation.waitMs(now));
+  }
+
   #reportState(): VmReportState {
     if (this.#vm?.running === true) return "running";
-    if (this.#crashes.waitMs(nowMs(this.#options.roles)) > 0) return "cut off";
+    if (this.#restMs(nowMs(this.#options.roles)) > 0) return "cut off";
     return this.#vm === null ? "not started" : "failed";
   }
 
@@ -171,6 +185,7 @@ export class VmSlot {
       roles,
       allowed: allowed === null ? null : new Set(allowed),
       isolation: plugin.isolation,
+      probation: this.#probation,
       onFailure: (failure) => this.#failed(vm, failure),
     });
     const problem = code === null ? "its module is not loaded" : vm.start(code);
@@ -207,11 +222,18 @@ export class VmSlot {
     const text = `in ${failure.callback}: ${failure.reason}`;
     logger.error(`plugin "${name}", vm "${plugin.vm.vmId}": failure ${this.#failures}, ${text}`);
     if (this.#crashes.record(now)) this.#cutOff(name);
-    const waitMs = Math.max(this.#crashes.waitMs(now), this.#backoff.waitMs(now), 0);
+    if (this.#probation.record(now, heldMs(vm, roles))) this.#keepOut(name, now);
+    const waitMs = Math.max(this.#restMs(now), this.#backoff.waitMs(now), 0);
     // Timers may come a little early.
     this.#later(waitMs === 0 ? 0 : waitMs + 1, () => {
       for (const tenant of this.#tenants) tenant.revive();
     });
+  }
+
+  #keepOut(name: string, now: number): void {
+    const seconds = (this.#probation.waitMs(now) / 1_000).toFixed(1);
+    logger.error(`plugin "${name}" held the thread again before it failed: out for ${seconds} s`);
+    this.#options.roles.vmEvents.keptOut(name);
   }
 
   #cutOff(name: string): void {

@@ -23,6 +23,7 @@ import { GuestLog } from "./guest-log.ts";
 import { GuestResults } from "./guest-results.ts";
 import type { HostcallEnv } from "./hostcalls/env.ts";
 import { nextVmState, type VmEvent, type VmState } from "./lifecycle.ts";
+import type { Probation } from "./probation.ts";
 import type { ThreadRoles } from "./roles.ts";
 import { importSources, linkModule, runEntryPoint, unservedImports } from "./startup.ts";
 import { describeTrap, type VmFailure } from "./trap.ts";
@@ -38,6 +39,7 @@ interface VmOptions {
   readonly allowed: ReadonlySet<string> | null;
   /** Of the plugin that starts it. */
   readonly isolation: IsolationConfig;
+  readonly probation: Probation;
   /** Called once, when it fails after or during its start. */
   onFailure(failure: VmFailure): void;
 }
@@ -62,6 +64,7 @@ export class Vm implements HostcallEnv {
   readonly #engine: VmEngine;
   readonly #allowed: ReadonlySet<string> | null;
   readonly #isolation: IsolationConfig;
+  readonly #probation: Probation;
   readonly #onFailure: (failure: VmFailure) => void;
   readonly #allocator: GuestAllocator;
   #state: VmState = "created";
@@ -72,6 +75,7 @@ export class Vm implements HostcallEnv {
     this.#engine = options.engine;
     this.#allowed = options.allowed;
     this.#isolation = options.isolation;
+    this.#probation = options.probation;
     this.#onFailure = options.onFailure;
     this.log = new GuestLog(options.roles, this.call, options.config.vmId);
     this.#allocator = new GuestAllocator(this.memory, this.call);
@@ -97,7 +101,10 @@ export class Vm implements HostcallEnv {
     if (allocate === undefined) {
       return this.#refuse(`no allocator is exported (${ALLOCATOR_EXPORTS.join(" or ")})`);
     }
-    const sources = importSources(this, this.#allowed, this.#isolation);
+    const sources = importSources(this, this.#allowed, {
+      isolation: this.#isolation,
+      probation: this.#probation,
+    });
     const problems = unservedImports(this.#engine, code, sources);
     if (problems.length > 0) return this.#refuse(problems.join("; "));
     this.call.begin(null, "start-up", DIRECTION.none);

@@ -91,6 +91,7 @@ export class FakeThread implements ThreadRoles {
     failed: (plugin: string, kind: string) => this.#note(`failed ${plugin} ${kind}`),
     reloaded: (plugin: string, outcome: string) => this.#note(`reload ${plugin} ${outcome}`),
     cutOff: (plugin: string) => this.#note(`cut off ${plugin}`),
+    keptOut: (plugin: string) => this.#note(`kept out ${plugin}`),
     lineDropped: (): void => {
       this.droppedLines++;
     },

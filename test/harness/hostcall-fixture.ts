@@ -7,6 +7,7 @@ import type { PluginConfig } from "../../src/config/types.ts";
 import { HttpStreamContext } from "../../src/vm/contexts.ts";
 import { DIRECTION } from "../../src/vm/current-call.ts";
 import { createHostcalls } from "../../src/vm/hostcalls/bodies.ts";
+import { Probation } from "../../src/vm/probation.ts";
 import { RootContext } from "../../src/vm/root-context.ts";
 import { v8Engine } from "../../src/vm/v8-engine.ts";
 import { Vm } from "../../src/vm/vm.ts";
@@ -39,6 +40,7 @@ export class HostcallFixture {
       roles: this.thread,
       allowed: null,
       isolation: this.config.isolation,
+      probation: new Probation(0),
       onFailure: () => undefined,
     });
     const problem = this.vm.start(guestModule({ abi }));

@@ -87,3 +87,25 @@ describe("the CPU budget of a callback", () => {
     assert.ok(thread.timers.nowNs > 90_000_000n);
   });
 });
+
+describe("a plugin that was over its budget", () => {
+  it("has a tenth of it from then on, and is kept out when it is over that", () => {
+    const { plugin, thread } = start(
+      { proxy_on_request_headers: ENDLESS },
+      { cpuBudgetMs: 200, hasStandby: false },
+    );
+    const request = () => {
+      const stream = new FakeStream();
+      plugin.createStream(stream)?.onRequestHeaders(1, true);
+    };
+    request();
+    request();
+    const lines = thread.lines.filter((each) => each.includes("the VM failed"));
+    assert.match(lines[0] ?? "", /over its CPU budget of 200 ms/);
+    assert.match(lines[1] ?? "", /over its CPU budget of 20 ms/);
+    assert.ok(thread.vmEventLines.includes("kept out plugin"));
+    const before = thread.vmEventLines.length;
+    request();
+    assert.deepEqual(thread.vmEventLines.slice(before), ["reload plugin backoff"]);
+  });
+});
