@@ -2,6 +2,7 @@
  * All clusters of one silo. This is where upstream meets the sockets: everything below works on
  * `Connection` alone.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { Turn } from "../base/turn.ts";
 import type { ClusterConfig } from "../config/types.ts";
 import type { MetricScope } from "../metrics/types.ts";
@@ -91,13 +92,17 @@ class SiloClusters implements ClusterSet {
   }
 
   stage(configs: readonly ClusterConfig[]): ClusterChange {
-    const made = configs.map((config) => this.#make(config));
+    const kept = configs.filter((config) => this.#keeps(config));
+    const made = configs
+      .filter((config) => !kept.includes(config))
+      .map((config) => this.#make(config));
     for (const cluster of made) cluster.start();
     return {
       ready: allReady(made),
       commit: (removed) => {
         for (const name of removed) this.#remove(name);
         for (const cluster of made) this.#put(cluster);
+        for (const config of kept) this.#clusters.get(config.name)?.reconfigure(config);
       },
       discard: () => {
         for (const cluster of made) {
@@ -114,6 +119,13 @@ class SiloClusters implements ClusterSet {
 
   close(): void {
     for (const cluster of this.#clusters.values()) cluster.close();
+  }
+
+  /** Whether a cluster is the one of `config` but for its endpoints: it keeps all the others. */
+  #keeps(config: ClusterConfig): boolean {
+    const before = this.#clusters.get(config.name)?.config;
+    if (before?.type !== "static" || config.type !== "static") return false;
+    return isDeepStrictEqual({ ...before, endpoints: [] }, { ...config, endpoints: [] });
   }
 
   #make(config: ClusterConfig): UpstreamCluster {

@@ -7,7 +7,12 @@ import type { Turn } from "../base/turn.ts";
 import type { ClusterConfig } from "../config/types.ts";
 import type { MetricScope } from "../metrics/types.ts";
 import { type Breakers, createBreakers } from "./breakers.ts";
-import { createDiscovery, type Discovery, type FoundEndpoint } from "./discovery.ts";
+import {
+  createDiscovery,
+  type Discovery,
+  type FoundEndpoint,
+  staticEndpoints,
+} from "./discovery.ts";
 import type { DnsResolver } from "./dns.ts";
 import { H2Pool } from "./h2/h2-pool.ts";
 import { Picker } from "./picker.ts";
@@ -46,10 +51,10 @@ interface Endpoint {
 }
 
 export class UpstreamCluster implements Cluster {
-  readonly config: ClusterConfig;
   readonly stats: ClusterStats;
   lastFailure: UpstreamResetReason = "noHealthyUpstream";
   lastEndpoint: EndpointInfo | null = null;
+  #config: ClusterConfig;
   readonly #random: () => number;
   readonly #breakers: Breakers;
   readonly #runtime: PoolRuntime;
@@ -63,7 +68,7 @@ export class UpstreamCluster implements Cluster {
   constructor(options: ClusterOptions) {
     const { config } = options;
     const { clock } = options.turn;
-    this.config = config;
+    this.#config = config;
     this.#random = options.random;
     const statName = config.altStatName === "" ? config.name : config.altStatName;
     // Envoy writes ":" as "_" in the cluster part of a stat name.
@@ -86,8 +91,18 @@ export class UpstreamCluster implements Cluster {
     this.discovery = createDiscovery({ config, dns: options.dns, clock, handles });
   }
 
+  get config(): ClusterConfig {
+    return this.#config;
+  }
+
   get endpointCount(): number {
     return this.#picker.endpoints.length;
+  }
+
+  /** Takes the endpoints of `config`, a static one that has nothing else that is new. */
+  reconfigure(config: ClusterConfig): void {
+    this.#config = config;
+    this.#takeEndpoints(staticEndpoints(config));
   }
 
   /** Begins to look for endpoints; those of a static cluster are there at once. */
@@ -183,7 +198,9 @@ export class UpstreamCluster implements Cluster {
     const { info } = found;
     const { weight } = found.config;
     for (const endpoint of before) {
-      if (endpoint.info.address === info.address && endpoint.weight === weight) return endpoint;
+      const { address, hostname } = endpoint.info;
+      if (address !== info.address || hostname !== info.hostname) continue;
+      if (endpoint.weight === weight) return endpoint;
     }
     const pool =
       this.config.http2 === null

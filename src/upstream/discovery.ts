@@ -48,6 +48,10 @@ function endpointInfo(ip: string, config: EndpointConfig): EndpointInfo {
   return { address, ip, port: config.port, hostname };
 }
 
+export function staticEndpoints({ endpoints }: ClusterConfig): readonly FoundEndpoint[] {
+  return endpoints.map((config) => ({ info: endpointInfo(config.host, config), config }));
+}
+
 class StaticDiscovery implements Discovery {
   readonly ready = Promise.resolve();
   readonly #config: ClusterConfig;
@@ -57,9 +61,7 @@ class StaticDiscovery implements Discovery {
   }
 
   start(onFound: (found: readonly FoundEndpoint[]) => void): void {
-    onFound(
-      this.#config.endpoints.map((config) => ({ info: endpointInfo(config.host, config), config })),
-    );
+    onFound(staticEndpoints(this.#config));
   }
 
   stop(): void {}

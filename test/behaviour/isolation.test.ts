@@ -157,15 +157,16 @@ describe("a good filter beside the worst ones", () => {
       const of = (id: string) => vms.find((vm: { vm_id: string }) => vm.vm_id === id);
       assert.deepEqual([of("good").state, of("good").failures], ["running", 0]);
       for (const [id, kind, reason] of [
-        ["loops", "cpuBudget", "over its CPU budget of 20 ms"],
-        ["loops-in-log", "cpuBudget", "over its CPU budget of 20 ms"],
-        ["eats", "trap", "unreachable"],
-        ["recurses", "stackOverflow", "Maximum call stack size exceeded"],
-        ["traps-proxy_on_request_headers", "trap", "unreachable"],
-      ]) {
-        const vm = of(id as string);
+        ["loops", "cpuBudget", /^over its CPU budget of (20|10) ms$/],
+        ["loops-in-log", "cpuBudget", /^over its CPU budget of (20|10) ms$/],
+        ["eats", "trap", /^unreachable$/],
+        ["recurses", "stackOverflow", /^Maximum call stack size exceeded$/],
+        ["traps-proxy_on_request_headers", "trap", /^unreachable$/],
+      ] as const) {
+        const vm = of(id);
         const { last_failure: last } = vm;
-        assert.deepEqual([last.kind, last.reason, last.plugin], [kind, reason, id]);
+        assert.deepEqual([last.kind, last.plugin], [kind, id]);
+        assert.match(last.reason, reason);
         assert.match(last.backtrace[0], /wasm:/);
         assert.ok(vm.failures >= 1 && vm.failures <= 8, `${id}: ${vm.failures} failures`);
         assert.ok(vm.memory_bytes <= 8 * 1_048_576);

@@ -301,6 +301,33 @@ describe("clusters that are replaced", () => {
     await other.close();
   });
 
+  test("keep connections and counts where only endpoints come and go", async () => {
+    const other = await FakeUpstream.listen({ onRequest: (_, peer) => peer.write(OTHER) });
+    await withUpstream(hello, {}, async (real, upstream) => {
+      const before = real.cluster;
+      await real.exchange();
+      const [first] = before.config.endpoints;
+      const endpoints = [first ?? assert.fail(), endpointConfig("127.0.0.1", other.port)];
+      const change = real.clusters.stage([{ ...before.config, endpoints }]);
+      await change.ready;
+      assert.equal(before.endpointCount, 1, "nothing has changed before the commit");
+      change.commit([]);
+      assert.equal(real.cluster, before);
+      const answers = [await real.exchange(), await real.exchange()].map(({ log }) => log.at(-1));
+      assert.deepEqual(answers.sort(), ["data hello end", "data other end"]);
+      assert.equal(upstream.connections.length, 1, "the connection is used again");
+      assert.equal(real.stat("membership_total"), 2);
+      real.clusters.stage([{ ...before.config, endpoints: endpoints.slice(1) }]).commit([]);
+      await upstream.connections[0]?.closed;
+      assert.equal((await real.exchange()).log.at(-1), "data other end");
+      assert.equal(real.stat("membership_total"), 1);
+      // Anything else that differs makes another cluster.
+      real.clusters.stage([{ ...before.config, endpoints, maxRetries: 9 }]).commit([]);
+      assert.notEqual(real.cluster, before);
+    });
+    await other.close();
+  });
+
   test("stay when the change is discarded", async () => {
     await withUpstream(hello, {}, async (real) => {
       const before = real.cluster;
