@@ -28,10 +28,12 @@ const TAGS = [
   },
   {
     label: "envoy_wasm_plugin",
-    pattern: /^wasm\.(?!envoy\.)((.+)\.)(?:vm_(?:reload_|failed|cut_off)|cost\.|log_lines_)/d,
+    pattern:
+      /^wasm\.(?!envoy\.)((.+)\.)(?:vm_(?:reload_|failed|cut_off|kept_out)|cost\.|log_lines_)/d,
   },
   { label: "granary_callback", pattern: /^wasm\..+\.cost\.((\w+)\.)(?:calls|time_us)$/d },
   { label: "granary_hostcall", pattern: /^wasm\..+\.cost\.((\w+)\.)hostcalls$/d },
+  { label: "granary_shadow", pattern: /^granary\.shadow\.((.+)\.)\w+$/d },
 ] as const satisfies readonly TagRow[];
 
 export interface TaggedName {

@@ -36,6 +36,8 @@ const CASES: readonly (readonly [string, string, Record<string, string>])[] = [
     "wasm.cost.time_us",
     { envoy_wasm_plugin: "a.b", granary_callback: "proxy_on_log" },
   ],
+  ["wasm.a.vm_kept_out", "wasm.vm_kept_out", { envoy_wasm_plugin: "a" }],
+  ["granary.shadow.a.b.same", "granary.shadow.same", { granary_shadow: "a.b" }],
   ["wasm.a.cost.memory_bytes", "wasm.cost.memory_bytes", { envoy_wasm_plugin: "a" }],
   ["wasm.envoy.wasm.runtime.v8.active", "wasm.envoy.wasm.runtime.v8.active", {}],
   ["wasmcustom.cluster.up.x_rq_200", "wasmcustom.cluster.up.x_rq_200", {}],
