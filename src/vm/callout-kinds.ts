@@ -70,6 +70,8 @@ export class HttpCallout extends Callout implements HttpCallEvents {
   }
 }
 
+const NO_METADATA = { initial: null, trailing: null };
+
 /** A gRPC callout: what it sends goes through `grpc`. */
 export abstract class GrpcCallout extends Callout implements GrpcEvents {
   grpc: StartedGrpc | null = null;
@@ -83,11 +85,9 @@ export abstract class GrpcCallout extends Callout implements GrpcEvents {
 /** One message each way: the guest hears of its answer, or of its failure, never of both. */
 export class GrpcCall extends GrpcCallout {
   #message: Uint8Array | null = null;
-  #initial: HeaderMap | null = null;
-  #trailing: HeaderMap | null = null;
 
-  onGrpcInitialMetadata(metadata: HeaderMap): void {
-    this.#initial = metadata;
+  onGrpcInitialMetadata(_metadata: HeaderMap): void {
+    // As in Envoy the guest of a call sees no metadata.
   }
 
   onGrpcMessage(message: Uint8Array): void {
@@ -95,23 +95,22 @@ export class GrpcCall extends GrpcCallout {
     this.#message = message;
   }
 
-  onGrpcTrailingMetadata(metadata: HeaderMap): void {
-    this.#trailing = metadata;
+  onGrpcTrailingMetadata(_metadata: HeaderMap): void {
+    // As the initial one.
   }
 
   onGrpcClose(status: number, message: string): void {
     const { entries } = this.root.vm;
-    const maps = { initial: this.#initial, trailing: this.#trailing };
     const { statusCode } = this.root;
     if (status === 0 && this.#message !== null) {
-      const result = grpcResult(this.#message.byteLength, maps, this.#message);
+      const result = grpcResult(this.#message.byteLength, NO_METADATA, this.#message);
       const entry = entries.proxy_on_grpc_receive;
       this.deliver({ entry, result, statusCode, statusMessage: "", isLast: LAST });
       return;
     }
     // Success without a message is none.
     const code = status === 0 ? GRPC_INTERNAL : status;
-    const result = grpcResult(code, maps, null);
+    const result = grpcResult(code, NO_METADATA, null);
     const entry = entries.proxy_on_grpc_close;
     this.deliver({ entry, result, statusCode: code, statusMessage: message, isLast: LAST });
   }
@@ -126,7 +125,7 @@ export class GrpcStream extends GrpcCallout {
   }
 
   onGrpcMessage(message: Uint8Array): void {
-    const result = grpcResult(message.byteLength, { initial: null, trailing: null }, message);
+    const result = grpcResult(message.byteLength, NO_METADATA, message);
     this.#tell(this.root.vm.entries.proxy_on_grpc_receive, result);
   }
 
@@ -137,7 +136,7 @@ export class GrpcStream extends GrpcCallout {
 
   onGrpcClose(status: number, message: string): void {
     const entry = this.root.vm.entries.proxy_on_grpc_close;
-    const result = grpcResult(status, { initial: null, trailing: null }, null);
+    const result = grpcResult(status, NO_METADATA, null);
     this.deliver({ entry, result, statusCode: status, statusMessage: message, isLast: LAST });
   }
 

@@ -160,8 +160,8 @@ export interface GrpcEvents {
 }
 
 export interface StartedGrpc extends StartedCallout {
-  /** Sends one message; false after the end of what this side sends. */
-  send(message: Uint8Array, endStream: boolean): boolean;
+  /** Sends one message; nothing after the end of what this side sends. */
+  send(message: Uint8Array, endStream: boolean): void;
   /** Ends what this side sends. */
   closeLocal(): void;
 }

@@ -185,6 +185,22 @@ export const DIFFERENCES: readonly Difference[] = [
     reason: "resuming the upstream side of a TCP stream does nothing",
     cases: ["stream-types"],
   },
+  {
+    reason: "the message of a gRPC status is decoded",
+    cases: ["grpc-call-fails"],
+  },
+  {
+    reason: "the status of an answer that is no gRPC says what is wrong with it",
+    cases: ["grpc-call-type", "grpc-call-flag"],
+  },
+  {
+    reason: "a gRPC callout that is refused ends with its status, no callback follows",
+    cases: ["grpc-call-unknown-cluster"],
+  },
+  {
+    reason: "a GrpcService without a target is refused; Envoy crashes",
+    cases: ["grpc-call-nowhere"],
+  },
 ];
 
 /** Why a case differs, or null. */

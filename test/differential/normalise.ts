@@ -46,10 +46,25 @@ const LINES: readonly Row[] = [
     why: "ids are opaque",
   },
   {
+    find: /(get_status = 0 \d+) "(?:via_upstream|upstream_reset_after_response_started\{.*\})"$/,
+    put: "$1 null",
+    why: "Envoy puts the response's details where the service gave no message",
+  },
+  {
+    find: /(get_status = 0 \d+ "[^{]*)\{.*\}"$/,
+    put: '$1"',
+    why: "Envoy puts the response's details behind the service's message",
+  },
+  {
     find: /^(.*get_current_time_nanoseconds.*= 0) \d+$/,
     put: "$1 TIME",
     why: "the time of the run",
   },
+];
+
+/** Fields that one of the two adds. */
+const LEFT_OUT: readonly (readonly [find: RegExp, why: string])[] = [
+  [/^grpc-accept-encoding: /, "Granary unpacks compressed messages and says so"],
 ];
 
 /**
@@ -108,7 +123,9 @@ const request = <M extends Recording["client"][number]>(seen: M): M => ({
 
 const message = <M extends Recording["client"][number]>(seen: M): M => ({
   ...seen,
-  head: sortedHead(seen.head.map(normaliseLine)),
+  head: sortedHead(seen.head.map(normaliseLine)).filter(
+    (line) => !LEFT_OUT.some(([find]) => find.test(line)),
+  ),
   ...(seen.trailers === undefined ? {} : { trailers: seen.trailers.map(normaliseLine) }),
 });
 

@@ -45,11 +45,10 @@ export class FakeGrpcCall {
     this.events = events;
   }
 
-  send = (message: Uint8Array, endStream: boolean): boolean => {
-    if (this.closed) return false;
+  send = (message: Uint8Array, endStream: boolean): void => {
+    if (this.closed) return;
     this.sent.push(Buffer.from(message).toString("latin1") + (endStream ? " end" : ""));
     this.closed = endStream;
-    return true;
   };
 
   closeLocal = (): void => {

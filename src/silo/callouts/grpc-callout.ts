@@ -76,15 +76,14 @@ export class GrpcCallout implements UpstreamEvents, TimeoutOwner, StartedGrpc, F
 
   // The plugin's side.
 
-  send(message: Uint8Array, endStream: boolean): boolean {
-    if (this.#localClosed) return false;
+  send(message: Uint8Array, endStream: boolean): void {
+    if (this.#localClosed) return;
     this.#localClosed = endStream;
     const bytes = framed(message);
     if (this.#backedUpBytes >= 0) this.#backedUpBytes += bytes.byteLength;
     this.#upstream?.sendData(BodyChunk.ofHeap(bytes), endStream);
     // Told later, from the event loop: never from inside the guest's own call.
     if (this.#backedUpBytes > LIMITS.grpcPendingBytes) this.#services.wheel.set(this.#timeout, 0);
-    return true;
   }
 
   closeLocal(): void {
@@ -111,8 +110,10 @@ export class GrpcCallout implements UpstreamEvents, TimeoutOwner, StartedGrpc, F
     const { clock } = this.#services;
     const status = Number(headers.get(":status"));
     this.#cluster.stats.countResponse(status);
-    const took = clock.monotonicMs() - this.#startMs;
-    headers.set("x-envoy-upstream-service-time", String(Math.max(0, Math.floor(took))));
+    if (this.#localClosed) {
+      const took = clock.monotonicMs() - this.#startMs;
+      headers.set("x-envoy-upstream-service-time", String(Math.max(0, Math.floor(took))));
+    }
     this.#responding = true;
     const hasStatus = headers.has("grpc-status");
     if (status !== 200 && !(endStream && hasStatus)) {

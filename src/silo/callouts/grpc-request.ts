@@ -28,10 +28,20 @@ export function grpcRequestHeaders(request: GrpcRequest): HeaderMap {
   const { metadata } = request;
   for (let i = 0; i < metadata.count; i++) {
     const name = metadata.nameAt(i);
-    if (!name.startsWith(":") && !OWN.has(name)) headers.append(name, metadata.valueAt(i));
+    if (name.startsWith(":") || OWN.has(name)) continue;
+    const value = metadata.valueAt(i);
+    headers.append(name, name.endsWith("-bin") ? base64(value) : value);
+  }
+  if (request.timeoutMs > 0) {
+    headers.set("x-envoy-expected-rq-timeout-ms", String(request.timeoutMs));
   }
   headers.set("x-envoy-internal", "true");
   return headers;
+}
+
+/** Binary metadata: guests give raw bytes, the protocol carries text. */
+function base64(bytes: string): string {
+  return Buffer.from(bytes, "latin1").toString("base64");
 }
 
 function timeoutText(timeoutMs: number): string {

@@ -23,8 +23,16 @@ const WITHHELD: ReadonlySet<string> = new Set([
 ]);
 const REQUIRED = [":method", ":path", ":authority"] as const;
 
-/** The request's headers; malformed entries are left out. */
-export function calloutHeaders(env: HostcallEnv, hostcall: string, block: Uint8Array): HeaderMap {
+/**
+ * The request's headers; malformed entries are left out. `binary`: whether the value of a name that
+ * ends with "-bin" may be any bytes, as in metadata of gRPC.
+ */
+export function calloutHeaders(
+  env: HostcallEnv,
+  hostcall: string,
+  block: Uint8Array,
+  binary: "allowed" | "refused" = "refused",
+): HeaderMap {
   const headers = new HeaderMap();
   const decoded = decodePairs(block);
   if (!decoded.ok) {
@@ -35,7 +43,8 @@ export function calloutHeaders(env: HostcallEnv, hostcall: string, block: Uint8A
     const lower = lowerCaseName(key);
     const name = lower === "host" ? ":authority" : lower;
     if (WITHHELD.has(name) || (name === "te" && value !== "trailers")) continue;
-    if (!isHeaderName(name) || !isHeaderValue(value)) {
+    const isAnyBytes = binary === "allowed" && name.endsWith("-bin");
+    if (!isHeaderName(name) || !(isAnyBytes || isHeaderValue(value))) {
       env.log.warn(`header ${JSON.stringify(name)} dropped: its name or value is malformed`);
     } else if (isSingular(name)) headers.set(name, value);
     else headers.add(name, value);

@@ -60,7 +60,7 @@ function requestOf(
   const target = targetOf(env, name, upstream);
   if (typeof target === "number") return target;
   if (timeoutMs < 0 || !isPathPart(service) || !isPathPart(method)) return STATUS.badArgument;
-  const own = calloutHeaders(env, "metadata", block);
+  const own = calloutHeaders(env, "metadata", block, "allowed");
   const { metadata } = target;
   for (let i = 0; i < own.count; i++) metadata.append(own.nameAt(i), own.valueAt(i));
   return { ...target, service, method, metadata, timeoutMs };
@@ -156,7 +156,9 @@ export function grpcHostcalls(env: HostcallEnv): GroupHostcalls<"grpc"> {
       if (calloutKind(id) !== CALLOUT_KIND.grpcStream) return STATUS.badArgument;
       const stream = callouts.grpc(env.call.root, id);
       if (stream === null) return STATUS.notFound;
-      return stream.grpc?.send(message, endStream !== 0) === true ? STATUS.ok : STATUS.badArgument;
+      // Behind the guest's own end it goes nowhere, and the guest is not told, as in Envoy.
+      stream.grpc?.send(message, endStream !== 0);
+      return STATUS.ok;
     },
     proxy_grpc_cancel: (idSigned) => {
       const callout = calloutOf(env, idSigned >>> 0);

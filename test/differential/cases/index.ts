@@ -4,6 +4,7 @@ import { BASICS } from "./basics.ts";
 import { BODY_CASES } from "./bodies.ts";
 import { CALL_CASES, CALLOUT_CASES } from "./calls.ts";
 import { CHAIN_CASES } from "./chains.ts";
+import { GRPC_CASES } from "./grpc.ts";
 import { HEADER_CASES } from "./headers.ts";
 import { HTTP2_CASES } from "./http2.ts";
 import { PHASE_CASES } from "./phases.ts";
@@ -31,4 +32,5 @@ export const GROUPS: readonly CaseGroup[] = [
   CALLOUT_CASES,
   TCP_CASES,
   HTTP2_CASES,
+  GRPC_CASES,
 ];

@@ -95,6 +95,7 @@ describe("the head of a gRPC request", () => {
         ["te", "gzip"],
         ["content-type", "text/html"],
         ["x-own", "1"],
+        ["x-own-bin", "\x00\x01\xff"],
       ]),
       timeoutMs: 250,
     });
@@ -108,6 +109,8 @@ describe("the head of a gRPC request", () => {
       ["content-type", "application/grpc"],
       ["grpc-accept-encoding", "identity,deflate,gzip"],
       ["x-own", "1"],
+      ["x-own-bin", "AAH/"],
+      ["x-envoy-expected-rq-timeout-ms", "250"],
       ["x-envoy-internal", "true"],
     ]);
   });
