@@ -7,7 +7,8 @@
  * learnt:
  * the first write of the thread goes through the socket while we look at what it hands to the
  * handle.
- * If anything is not as expected, every write goes through the socket.
+ * If anything is not as expected, every write goes through the socket. Node up to 24 wants a
+ * request with each write; Node 26 takes null, and gives one where the kernel has not taken all.
  * @hot per-chunk
  */
 import type { Socket } from "node:net";
@@ -19,24 +20,32 @@ export interface WriteOwner {
 
 /** What Node calls WriteWrap. */
 interface WriteRequest {
+  /** Node 26: the result of a write that ended before anybody could be told; else null. */
+  writeStatus?: number | null;
   oncomplete: ((this: WriteRequest, status: number) => void) | null;
   owner: WriteOwner | null;
   /** Keeps memory that the kernel still reads. */
   keeps: unknown;
 }
 
-/** The part of Node's TCP handle that is used; results are 0 or a negative errno. */
+/** 0, a negative errno, or the request that Node made of a write that waits. */
+type WriteResult = number | WriteRequest;
+
+/** The part of Node's TCP handle that is used. */
 export interface StreamHandle {
-  writeLatin1String(request: object, text: string): number;
-  writeBuffer(request: object, bytes: Uint8Array): number;
-  writev(request: object, parts: unknown[], allBuffers: boolean): number;
+  writeLatin1String(request: object | null, text: string): WriteResult;
+  writeBuffer(request: object | null, bytes: Uint8Array): WriteResult;
+  writev(request: object | null, parts: unknown[], allBuffers: boolean): WriteResult;
   /** Bytes that the kernel has not taken. */
   readonly writeQueueSize: number;
 }
 
 type WriteRequestClass = new () => WriteRequest;
+/** Null where Node makes the requests itself. */
 let requestClass: WriteRequestClass | null = null;
-let learning: "open" | "done" = "open";
+let learning: "open" | "known" | "failed" = "open";
+/** A failed write of which Node does not say why: the connection is broken. */
+const EPIPE = -32;
 /** A request that no pending write uses. */
 let spare: WriteRequest | null = null;
 
@@ -54,7 +63,7 @@ function onComplete(this: WriteRequest, status: number): void {
 export function directHandleOf(socket: Socket): StreamHandle | null {
   const handle = (socket as unknown as { _handle: Partial<StreamHandle> | null })._handle;
   if (handle === null || !isStreamHandle(handle)) return null;
-  if (requestClass !== null) return handle;
+  if (learning === "known") return handle;
   if (learning === "open") learnFrom(handle);
   return null;
 }
@@ -68,31 +77,51 @@ function isStreamHandle(handle: Partial<StreamHandle>): handle is StreamHandle {
   );
 }
 
-/** Looks at the request object of the next text that the socket writes. */
+/** Looks at the request and the result of the next text that the socket writes. */
 function learnFrom(handle: StreamHandle): void {
   const write = handle.writeLatin1String;
   handle.writeLatin1String = (request, text) => {
     handle.writeLatin1String = write;
-    learning = "done";
-    // Node 26 hands over null here, and makes a request only where the kernel does not take all.
-    const made: unknown = (request as object | null)?.constructor;
-    if (typeof made === "function" && made.name === "WriteWrap") {
-      requestClass = made as WriteRequestClass;
+    const result = write.call(handle, request, text);
+    const made = requestClassOf(request);
+    learning = "failed";
+    if (made !== null && typeof result === "number") {
+      requestClass = made;
+      learning = "known";
+    } else if (request === null && (result === 0 || requestClassOf(result) !== null)) {
+      learning = "known";
     }
-    return write.call(handle, request, text);
+    return result;
   };
 }
 
-function takeRequest(): WriteRequest {
-  const request = spare ?? new (requestClass as WriteRequestClass)();
+function requestClassOf(request: unknown): WriteRequestClass | null {
+  const made: unknown = (request as object | null)?.constructor;
+  return typeof made === "function" && made.name === "WriteWrap"
+    ? (made as WriteRequestClass)
+    : null;
+}
+
+function takeRequest(): WriteRequest | null {
+  if (requestClass === null) return null;
+  const request = spare ?? new requestClass();
   spare = null;
   return request;
 }
 
-/** The write began; `error` is its result. Returns 0 when the kernel took all, 1 when it waits. */
-function settle(handle: StreamHandle, request: WriteRequest, begun: Begun): number {
-  if (begun.error !== 0) return begun.error;
-  if (handle.writeQueueSize === 0) {
+/** The write began. Returns 0 when the kernel took all, 1 when it waits, or a negative errno. */
+function settle(handle: StreamHandle, given: WriteRequest | null, begun: Begun): number {
+  const { result } = begun;
+  let request = given;
+  if (typeof result !== "number") {
+    const status = result.writeStatus;
+    if (typeof status === "number") return status;
+    // Neither told nor waiting: it failed.
+    if (handle.writeQueueSize === 0) return EPIPE;
+    request = result;
+  } else if (result !== 0 || request === null) {
+    return result;
+  } else if (handle.writeQueueSize === 0) {
     spare = request;
     return 0;
   }
@@ -104,11 +133,11 @@ function settle(handle: StreamHandle, request: WriteRequest, begun: Begun): numb
 
 /** Reused: a write begins and settles in one call. */
 interface Begun {
-  error: number;
+  result: WriteResult;
   owner: WriteOwner | null;
   keeps: unknown;
 }
-const begun: Begun = { error: 0, owner: null, keeps: null };
+const begun: Begun = { result: 0, owner: null, keeps: null };
 
 /**
  * Writes latin1 text.
@@ -116,7 +145,7 @@ const begun: Begun = { error: 0, owner: null, keeps: null };
  */
 export function writeTextDirectly(handle: StreamHandle, text: string, owner: WriteOwner): number {
   const request = takeRequest();
-  begun.error = handle.writeLatin1String(request, text);
+  begun.result = handle.writeLatin1String(request, text);
   begun.owner = owner;
   begun.keeps = null;
   return settle(handle, request, begun);
@@ -129,7 +158,7 @@ export function writeBytesDirectly(
   owner: WriteOwner,
 ): number {
   const request = takeRequest();
-  begun.error = handle.writeBuffer(request, bytes);
+  begun.result = handle.writeBuffer(request, bytes);
   begun.owner = owner;
   begun.keeps = bytes;
   return settle(handle, request, begun);
@@ -143,7 +172,7 @@ export function writeBothDirectly(
   owner: WriteOwner,
 ): number {
   const request = takeRequest();
-  begun.error = handle.writev(request, [text, "latin1", bytes, "buffer"], false);
+  begun.result = handle.writev(request, [text, "latin1", bytes, "buffer"], false);
   begun.owner = owner;
   begun.keeps = bytes;
   return settle(handle, request, begun);
