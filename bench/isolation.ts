@@ -28,12 +28,13 @@ const RELOAD = {
   reload_config: { backoff: { base_interval: "0.001s" } },
 };
 
+const MEMORY = '(memory (export "memory") 1)';
+
 function plugin(name: string, callbacks: Callbacks, fields = ""): ListenerSpec["plugins"][number] {
-  const memory = '(memory (export "memory") 1)';
   return {
     name,
     vmId: name,
-    code: scriptedGuest(() => callbacks, { fields, memory }),
+    code: scriptedGuest(() => callbacks, { fields, memory: MEMORY }),
     more: RELOAD,
   };
 }
@@ -106,7 +107,7 @@ async function trapToGood(rig: FilterRig, name: string): Promise<void> {
 
 /** The same on the silo's thread alone: from the trap to the end of the next stream's callback. */
 function replacement(hasStandby: boolean): void {
-  const bytes = plugin("p", FRAGILE).code;
+  const bytes = scriptedGuest(() => FRAGILE, { memory: MEMORY });
   const isolation = { ...ISOLATION_DEFAULTS, crashesMax: 1_000_000, hasStandby };
   const config = pluginConfig({ failurePolicy: "reload", reloadBaseIntervalMs: 1, isolation });
   const roles = new FakeThread();

@@ -10,6 +10,7 @@ const bin = (...path) => join(ROOT, "node_modules", ...path);
 
 const CHECKS = [
   { name: "types", args: [bin("typescript", "bin", "tsc"), "-b"] },
+  { name: "types of examples", args: [bin("typescript", "bin", "tsc"), "-p", "examples"] },
   {
     name: "lint and format",
     args: [bin("@biomejs", "biome", "bin", "biome"), "check", "--error-on-warnings"],

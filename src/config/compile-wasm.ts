@@ -17,6 +17,7 @@ import {
 } from "../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
 import { isolationOf } from "./compile-isolation.ts";
 import { propertyMessage } from "./compile-property.ts";
+import { compileScript, NULL_RUNTIME } from "./compile-script.ts";
 import { readSource, type SourceBytes } from "./compile-source.ts";
 import type { IsolationLayer } from "./isolation-types.ts";
 import { isSignedBy, publicKeyOf } from "./module-signature.ts";
@@ -151,19 +152,23 @@ function compileFailure(message: PluginMessage, place: Place): FailurePolicy {
 }
 
 function compileVm(message: VmMessage, isolation: IsolationConfig, place: Place): VmConfig | null {
-  if (!RUNTIMES.includes(message.runtime)) {
-    const hint = "write envoy.wasm.runtime.v8 or leave it out";
+  if (message.runtime !== NULL_RUNTIME && !RUNTIMES.includes(message.runtime)) {
+    const hint = `write envoy.wasm.runtime.v8 or leave it out; ${NULL_RUNTIME} for TypeScript`;
     place.child("runtime").problem(`the runtime "${message.runtime}" is not implemented`, hint);
   }
   const configuration = configurationBytes(message.configuration);
   const variables = message.environmentVariables;
   const at = place.child("environment_variables");
   const environment = variables === undefined ? [] : compileEnvironment(variables, at);
-  const codeSha256 = compileCode(message, isolation, place.child("code"));
+  const isScript = message.runtime === NULL_RUNTIME;
+  const codeAt = place.child("code");
+  const codeSha256 = isScript
+    ? compileScript(message, isolation, codeAt)
+    : compileCode(message, isolation, codeAt);
   if (codeSha256 === null) return null;
   const code = place.context.modules.get(codeSha256)?.bytes ?? new Uint8Array(0);
   const vmKey = keyOf([Buffer.from(message.vmId), configuration, code]);
-  const codeKey = codeKeyOf(codeSha256, isolation);
+  const codeKey = isScript ? `${codeSha256} script` : codeKeyOf(codeSha256, isolation);
   return { vmId: message.vmId, vmKey, codeSha256, codeKey, configuration, environment };
 }
 
@@ -211,7 +216,7 @@ function compileCode(message: VmMessage, isolation: IsolationConfig, place: Plac
   const known = place.context.modules.has(sha256);
   const wrongs = place.context.checkModule(bytes);
   if (wrongs.length > 0) field.problem(`"${origin}": ${wrongs.join("; ")}`);
-  if (!known) place.context.modules.set(sha256, { sha256, origin, bytes });
+  if (!known) place.context.modules.set(sha256, { sha256, origin, bytes, scriptName: null });
   return sha256;
 }
 

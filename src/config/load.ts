@@ -35,6 +35,8 @@ export interface LoadOptions {
   readonly overlay?: string;
   /** What is wrong with Wasm code (marker, imports): one sentence each, none = fine. */
   readonly checkModule: (bytes: Uint8Array) => readonly string[];
+  /** Makes one script of a TypeScript or JavaScript file and what it imports. */
+  readonly bundleScript: CompileContext["bundleScript"];
   /** Code from elsewhere that is here, by `remoteKey`; default none. */
   readonly remoteCode?: ReadonlyMap<string, Uint8Array>;
   /** Texts that stand in for xDS files, by absolute path; default none. */
@@ -106,8 +108,9 @@ function fromTree(
   const bootstrap = decode(json, problems);
   if (bootstrap === null) return null;
   checkMessage(reflect(BootstrapSchema, bootstrap), "", problems);
-  const { checkModule, baseDir = process.cwd(), remoteCode = new Map() } = options;
-  return compileBootstrap(bootstrap, text, { ...found, baseDir, checkModule, remoteCode });
+  const { checkModule, bundleScript, baseDir = process.cwd(), remoteCode = new Map() } = options;
+  const context = { ...found, baseDir, checkModule, bundleScript, remoteCode };
+  return compileBootstrap(bootstrap, text, context);
 }
 
 function decode(json: JsonObject, problems: ProblemList): Bootstrap | null {

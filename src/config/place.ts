@@ -10,12 +10,25 @@ import { anyUnpack, registry } from "./protobuf.ts";
 import type { RemoteCode } from "./remote-code.ts";
 import type { ModuleConfig } from "./types.ts";
 
+/** A filter's source files as one script. */
+export interface ScriptBundle {
+  readonly text: string;
+  /** What debuggers and stack traces call it. */
+  readonly name: string;
+  /** Absolute names of the files it was made of, as far as they are known. */
+  readonly files: readonly string[];
+  /** `file:line:column: what is wrong`; empty = it is whole. */
+  readonly problems: readonly string[];
+}
+
 export interface CompileContext {
   readonly problems: ProblemList;
   /** Relative file names start here (Envoy: the working directory). */
   readonly baseDir: string;
   /** What is wrong with Wasm code beyond its magic number: one sentence each. */
   readonly checkModule: (bytes: Uint8Array) => readonly string[];
+  /** Makes one script of a TypeScript or JavaScript file and what it imports. */
+  readonly bundleScript: (path: string) => ScriptBundle;
   /** Modules by sha256, filled by the Wasm filters. */
   readonly modules: Map<string, ModuleConfig>;
   /** Files that were read or looked for, absolute. */

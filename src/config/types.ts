@@ -150,6 +150,8 @@ export interface ModuleConfig {
   /** File name or "inline", for messages. */
   readonly origin: string;
   readonly bytes: Uint8Array;
+  /** Of a script of the null engine: what debuggers call it. Null: Wasm. */
+  readonly scriptName: string | null;
 }
 
 export interface ListenerConfig {

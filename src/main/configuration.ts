@@ -16,6 +16,7 @@ import { CodeStore } from "./code-store.ts";
 import type { CpuPool } from "./cpu-pool.ts";
 import type { CanaryTask, CompiledModule } from "./cpu-tasks.ts";
 import { loadModules } from "./module-store.ts";
+import { bundleScript } from "./script-bundler.ts";
 import { NO_XDS, type XdsLoad } from "./xds-status.ts";
 
 /** What can run: the configuration without module bytes, and the compiled modules. */
@@ -145,6 +146,7 @@ function readConfiguration(
   const { configPath, configYaml } = options;
   const common = {
     checkModule: (bytes: Uint8Array) => checkModule(bytes, servedImport),
+    bundleScript,
     remoteCode,
     acceptedXds,
   };

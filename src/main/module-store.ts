@@ -45,6 +45,11 @@ export async function loadModules(
     const source = config.modules.find((module) => module.sha256 === codeSha256);
     if (before !== undefined) modules.push(before);
     if (before !== undefined || source === undefined) continue;
+    if (source.scriptName !== null) {
+      const text = Buffer.from(source.bytes).toString("utf8");
+      modules.push({ key: codeKey, module: { text, filename: source.scriptName } });
+      continue;
+    }
     const options = rewriteOptions(plugin.isolation, silos);
     const result = await prepare(pool, { bytes: source.bytes, options });
     if (result.kind === "module") modules.push({ key: codeKey, module: result.module });

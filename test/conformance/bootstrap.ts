@@ -19,6 +19,7 @@ export const TOOLBOX_FILES: Readonly<Record<Sdk, string>> = {
   rust: "examples/filters/rust/toolbox/toolbox.wasm",
   go: "examples/filters/go/toolbox/toolbox.wasm",
   assemblyscript: "examples/filters/assemblyscript/toolbox/toolbox.wasm",
+  typescript: "examples/filters/typescript/toolbox/toolbox.ts",
 };
 
 export interface ConformanceSetup {
@@ -101,7 +102,7 @@ function wasmFilter(setup: ConformanceSetup): object {
       configuration: stringValue(setup.pluginConfiguration ?? PLUGIN_CONFIGURATION),
       vm_config: {
         vm_id: PLUGIN_VM_ID,
-        runtime: "envoy.wasm.runtime.v8",
+        runtime: `envoy.wasm.runtime.${setup.moduleFile.endsWith(".ts") ? "null" : "v8"}`,
         code: { local: { filename: setup.moduleFile } },
         configuration: stringValue(setup.vmConfiguration ?? VM_CONFIGURATION),
       },

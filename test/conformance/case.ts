@@ -3,8 +3,8 @@
  * then see. Plain data, so that any host can be measured by it. The toolbox filters in
  * examples/filters read the case's name from the request header `x-test`.
  */
-export type Sdk = "rust" | "go" | "assemblyscript";
-export const SDKS: readonly Sdk[] = ["rust", "go", "assemblyscript"];
+export type Sdk = "rust" | "go" | "assemblyscript" | "typescript";
+export const SDKS: readonly Sdk[] = ["rust", "go", "assemblyscript", "typescript"];
 
 export type LogLevelName = "trace" | "debug" | "info" | "warn" | "error" | "critical";
 

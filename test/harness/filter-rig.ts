@@ -25,7 +25,8 @@ const TYPE = "type.googleapis.com/envoy.extensions.filters";
 
 export interface PluginSpec {
   readonly name: string;
-  readonly code: Uint8Array;
+  /** A module, or the file name of a script for the null engine. */
+  readonly code: Uint8Array | string;
   readonly configuration?: string;
   readonly vmId?: string;
   readonly vmConfiguration?: string;
@@ -58,11 +59,19 @@ function stringValue(value: string): object {
   return { "@type": "type.googleapis.com/google.protobuf.StringValue", value };
 }
 
+function codeFields(code: Uint8Array | string): object {
+  return typeof code === "string"
+    ? { runtime: "envoy.wasm.runtime.null", code: { local: { filename: code } } }
+    : {
+        runtime: "envoy.wasm.runtime.v8",
+        code: { local: { inline_bytes: Buffer.from(code).toString("base64") } },
+      };
+}
+
 function pluginMessage(spec: PluginSpec): object {
   const vm = {
     vm_id: spec.vmId ?? "",
-    runtime: "envoy.wasm.runtime.v8",
-    code: { local: { inline_bytes: Buffer.from(spec.code).toString("base64") } },
+    ...codeFields(spec.code),
     ...(spec.vmConfiguration === undefined
       ? {}
       : { configuration: stringValue(spec.vmConfiguration) }),

@@ -37,6 +37,7 @@ export const PACKAGE_DOORS: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/cel": ["vm/foreign/cel-library.ts"],
   "@bufbuild/protobuf": ["config/protobuf.ts", "vm/foreign/cel-library.ts"],
   comlink: ["base/comlink.ts"],
+  esbuild: ["main/script-bundler.ts"],
   msgpackr: ["base/msgpack.ts"],
   piscina: ["main/cpu-pool.ts"],
   "prom-client": ["metrics/prometheus.ts"],

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LoadResult } from "../../../src/config/load.ts";
 import { loadConfig } from "../../../src/config/load.ts";
+import { bundleScript } from "../../../src/main/script-bundler.ts";
 import { CERTIFICATE_PEM, PRIVATE_KEY_PEM } from "./pem.ts";
 
 export const HCM =
@@ -113,6 +114,7 @@ export function load(text: string, overlay?: string): LoadResult {
     text,
     origin: "envoy.yaml",
     baseDir: DIRECTORY,
+    bundleScript,
     checkModule: (bytes) => (bytes.length > EMPTY_MODULE.length ? ["no ABI marker"] : []),
     ...(overlay === undefined ? {} : { overlay }),
   });

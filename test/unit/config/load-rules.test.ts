@@ -253,7 +253,7 @@ const ROWS: readonly Row[] = [
   ],
   [
     "an unknown runtime",
-    { filters: wasmFilter("", "runtime: envoy.wasm.runtime.null # <<") },
+    { filters: wasmFilter("", "runtime: envoy.wasm.runtime.wavm # <<") },
     "runtime",
     "v8",
   ],

@@ -27,7 +27,7 @@ async function load(isolation: Partial<IsolationConfig>, known: readonly string[
     listeners: [],
     services: [{ singleton: true, plugin }],
     statSinks: [],
-    modules: [{ sha256: CODE_SHA, origin: "a.wasm", bytes: new Uint8Array(8) }],
+    modules: [{ sha256: CODE_SHA, scriptName: null, origin: "a.wasm", bytes: new Uint8Array(8) }],
   } as unknown as GranaryConfig;
   const tasks: PrepareTask[] = [];
   const module = {} as WebAssembly.Module;
