@@ -55,8 +55,13 @@ export function acceptConnection(
   if (tls !== null) return acceptTls(source, events, tls);
   if ("fd" in source) return acceptPlain({ fd: source.fd }, events, slab);
   const early = source.early ?? NOTHING;
-  const detached = early.length > 0 ? null : detach(source.socket);
-  if (detached !== null) return acceptPlain(detached, events, slab);
+  const detached = detach(source.socket);
+  if (detached !== null) {
+    const own = acceptPlain(detached, events, slab);
+    // Before anything else can be read, and after the caller has the connection.
+    if (early.length > 0) process.nextTick(() => own.receiveEarly(early));
+    return own;
+  }
   const connection = new SocketConnection(events, null);
   if (early.length > 0) source.socket.unshift(early);
   source.socket.allowHalfOpen = true;
@@ -71,7 +76,7 @@ function acceptPlain(
   from: { fd: number } | { handle: object; server: object | null },
   events: ConnectionEvents,
   slab: BodySlab,
-): AcceptedConnection {
+): SocketConnection {
   const window = new ReadWindow(slab, "idle");
   const connection = new SocketConnection(events, window);
   const options = {

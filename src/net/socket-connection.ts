@@ -43,6 +43,8 @@ export class SocketConnection implements Connection, WriteOwner {
   #secure: TLSSocket | null = null;
   #tls: TlsInfo | null = null;
   #current: Uint8Array | null = null;
+  /** The current bytes do not lie in the window. */
+  #isEarly = false;
   readonly #kept: BodyChunk[] = [];
   #blocked = false;
   /** No more bytes go out / come in. */
@@ -114,6 +116,18 @@ export class SocketConnection implements Connection, WriteOwner {
     this.#current = null;
   }
 
+  /** Bytes that were read before this object was made, in memory of their own. */
+  receiveEarly(bytes: Uint8Array): void {
+    const length = bytes.byteLength;
+    this.bytesReceived += length;
+    if (this.#discards || this.#closed) return;
+    this.#current = bytes;
+    this.#isEarly = true;
+    this.#events.onBytes(bytes, length);
+    this.#isEarly = false;
+    this.#current = null;
+  }
+
   get tls(): TlsInfo | null {
     if (this.#secure === null) return null;
     this.#tls ??= tlsInfoOf(this.#secure);
@@ -128,7 +142,7 @@ export class SocketConnection implements Connection, WriteOwner {
 
   chunkOf(start: number, end: number): BodyChunk {
     const current = present(this.#current, "buffer of a read");
-    if (this.#window !== null) return this.#window.chunkOf(start, end);
+    if (this.#window !== null && !this.#isEarly) return this.#window.chunkOf(start, end);
     return BodyChunk.ofHeap(current.subarray(start, end));
   }
 

@@ -6,6 +6,7 @@ import { after, afterEach, test } from "node:test";
 import { present } from "../../../src/base/assert.ts";
 import { acceptConnection } from "../../../src/net/accept.ts";
 import { connectTo } from "../../../src/net/connect.ts";
+import { Prelude } from "../../../src/net/prelude.ts";
 import type { Connection } from "../../../src/net/types.ts";
 import { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import { BodySlab } from "../../../src/shm/body-slab.ts";
@@ -86,6 +87,42 @@ test("bytes arrive in the silo's shared window and answers go back", async () =>
   await owner.closed();
   assert.equal(owner.error, null);
   assert.deepEqual(owner.calls.slice(-2), ["peerEnd", "close"]);
+});
+
+test("what was read before comes first, in its own memory; the rest is read into slabs", async () => {
+  const owner = new ConnectionRecorder();
+  const kept: [slot: number, text: string][] = [];
+  owner.handle = (connection, buffer, length) => {
+    connection.expectBody();
+    const chunk = connection.chunkOf(0, length);
+    assert.deepEqual(Buffer.from(chunk.bytes), Buffer.from(buffer.subarray(0, length)));
+    kept.push([chunk.slot, Buffer.from(chunk.bytes).toString("latin1")]);
+    chunk.release();
+  };
+  const look = (bytes: Buffer) => (bytes.includes("\n") ? { skip: 3 } : "more");
+  const port = await listen((socket) => {
+    const onReady = (read: Socket, early: Buffer): void => {
+      owner.connection = acceptConnection({ socket: read, early }, owner, slab, null);
+    };
+    new Prelude({ socket }, { look, onReady, onGone: () => undefined });
+  });
+  const client = connectSocket({ port, host: "127.0.0.1", allowHalfOpen: true });
+  client.write("abc");
+  client.write("early\n");
+  await owner.until(() => owner.text === "early\n");
+  client.write("second");
+  await owner.until(() => owner.text === "early\nsecond");
+  client.write("third");
+  await owner.until(() => owner.text === "early\nsecondthird");
+  assert.deepEqual(
+    kept.map(([, text]) => text),
+    ["early\n", "second", "third"],
+  );
+  assert.ok((kept[2]?.[0] ?? -1) >= 0, "a slab chunk");
+  assert.equal(owner.connection?.bytesReceived, 17);
+  owner.connection?.writeText("back");
+  assert.equal(String((await once(client, "data"))[0]), "back");
+  await close(client, owner);
 });
 
 test("both ends of the address are known, also after the close", async () => {
