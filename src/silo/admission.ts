@@ -27,7 +27,10 @@ export function refusalOf(
       headers.set(":authority", hcm.defaultHost10);
     }
   }
-  if (meta.upgrade !== null) return errorReply("upgradeRefused");
+  if (meta.upgrade !== null) {
+    // No route matches CONNECT.
+    return errorReply(meta.upgrade === "connect" ? "routeNotFound" : "upgradeRefused");
+  }
   if (hcm.stripTrailingHostDot || hcm.stripHostPort !== "none") stripHost(headers, localPort, hcm);
   if (!hcm.normalizePath && !hcm.mergeSlashes && hcm.escapedSlashes === "keep") return null;
   return normalise(headers, hcm);

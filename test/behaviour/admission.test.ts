@@ -134,6 +134,25 @@ test("HTTP/1.0 is refused with 426 unless accept_http_10, and needs a host", asy
   assert.match(await exchange(proxy.port("named"), nameless), /\nhost: old\n/);
 });
 
+test("an upgrade is refused with 403, a wish for h2c goes on in HTTP/1.1", async () => {
+  const ask = (fields: string): Promise<string> =>
+    exchange(proxy.port("main"), `GET /up HTTP/1.1\r\nhost: a\r\n${fields}\r\n`);
+  for (const protocol of ["websocket", "TLS/1.0"]) {
+    const refused = await ask(`connection: Upgrade\r\nupgrade: ${protocol}\r\n`);
+    assert.match(refused, /^HTTP\/1\.1 403 Forbidden\r\n[\s\S]*\r\nconnection: close\r\n/);
+    assert.match(refused, /\r\n\r\n$/);
+  }
+  await logged(/LOG 403 - upgrade_failed\n/);
+  const wish =
+    "connection: close, Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMA\r\n";
+  const served = await ask(wish);
+  assert.match(served, /^HTTP\/1\.1 200 OK\r\n/);
+  assert.doesNotMatch(served, /upgrade|http2-settings/i);
+  const connect = "CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n";
+  assert.match(await exchange(proxy.port("main"), connect), /^HTTP\/1\.1 404 Not Found\r\n/);
+  await logged(/LOG 404 NR route_not_found\n/);
+});
+
 test("require_tls sends plain requests to https", async () => {
   assert.equal(await get("tls", "/x?y"), "301 https://a:80/x?y");
   assert.equal(await get("tls", "/x", "x-forwarded-proto: https\r\n"), "200 /x");

@@ -132,6 +132,15 @@ function connectionBit(option: string): number {
   return option === "upgrade" ? CONNECTION_UPGRADE : 0;
 }
 
+/**
+ * The protocol that a request wants to change to, or null. A wish for h2c is passed over, as in
+ * Envoy: clients that send it with each first request go on in HTTP/1.1.
+ */
+export function upgradeOf({ connection, upgrade }: FieldFacts): string | null {
+  if (upgrade === null || (connection & CONNECTION_UPGRADE) === 0) return null;
+  return upgrade.toLowerCase() === "h2c" ? null : upgrade;
+}
+
 /** Does the connection outlive the message? Source: RFC 9112 section 9.3. */
 export function isPersistent(version: number, connection: number): boolean {
   if ((connection & CONNECTION_CLOSE) !== 0) return false;

@@ -6,13 +6,13 @@
 import { HeaderMap } from "../header-map.ts";
 import { CR, isAuthority, LF, SP, TARGET, TOKEN_LOWER } from "./byte-classes.ts";
 import {
-  CONNECTION_UPGRADE,
   collectFields,
   FieldFacts,
   type FieldSink,
   framingFault,
   isPersistent,
   parseContentLength,
+  upgradeOf,
 } from "./field-facts.ts";
 import { FAILED, type HeadScanner, INCOMPLETE } from "./head-scanner.ts";
 import { type H1Dialect, H1Parser } from "./parser.ts";
@@ -150,14 +150,10 @@ export class RequestParser extends H1Parser<RequestHead> {
       keepAlive: isPersistent(version, facts.connection),
       expectContinue:
         facts.expect !== null && version === 11 && facts.expect.toLowerCase() === "100-continue",
-      upgrade: connect ? "connect" : upgradeOf(),
+      upgrade: connect ? "connect" : upgradeOf(facts),
     });
     return framing;
   }
-}
-
-function upgradeOf(): string | null {
-  return (facts.connection & CONNECTION_UPGRADE) !== 0 ? facts.upgrade : null;
 }
 
 /** The method as a shared string where it is a common one. */

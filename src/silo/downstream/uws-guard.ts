@@ -9,11 +9,11 @@ import { FIELD_VALUE, TARGET } from "../../http/h1/byte-classes.ts";
 import type { H1ErrorCode } from "../../http/h1/errors.ts";
 import {
   CONNECTION_CLOSE,
-  CONNECTION_UPGRADE,
   FieldFacts,
   framingFault,
   noteField,
   parseContentLength,
+  upgradeOf,
 } from "../../http/h1/field-facts.ts";
 import { idOfName, KNOWN_NAMES, NAME_ID } from "../../http/h1/header-names.ts";
 import { type RequestTarget, readTarget } from "../../http/h1/request-target.ts";
@@ -117,7 +117,7 @@ export class UwsGuard {
   }
 
   #whole(headers: HeaderMap): H1ErrorCode | null {
-    const { hostCount, connection, upgrade, expect, contentLength } = this.#facts;
+    const { hostCount, connection, expect, contentLength } = this.#facts;
     if (headers.count - 4 + hostCount > this.#limits.headersCountMax) return "headersTooMany";
     if (headers.byteSize > this.#limits.headBytesMax) return "headersTooLarge";
     if (hostCount !== 1) return hostCount === 0 ? "hostMissing" : "hostRepeated";
@@ -136,7 +136,7 @@ export class UwsGuard {
       if (this.bodyBytes < 0) return "contentLengthInvalid";
     }
     this.wantsClose = this.uwsCloses || (connection & CONNECTION_CLOSE) !== 0;
-    this.upgrade = (connection & CONNECTION_UPGRADE) !== 0 ? upgrade : null;
+    this.upgrade = upgradeOf(this.#facts);
     this.expectContinue = expect !== null && expect.toLowerCase() === "100-continue";
     return null;
   }

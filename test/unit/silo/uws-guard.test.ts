@@ -59,6 +59,9 @@ describe("uws guard", () => {
     assert.equal(eye.look(request(upgrade)), null);
     assert.deepEqual([eye.bodyBytes, eye.wantsClose, eye.upgrade], [0, true, "websocket"]);
     assert.equal(eye.uwsCloses, false);
+    const h2c: Field[] = [HOST, ["connection", "upgrade"], ["upgrade", "h2c"]];
+    assert.equal(eye.look(request(h2c)), null);
+    assert.equal(eye.upgrade, null);
   });
 
   test("knows when uWS closes by itself: it takes any five letters for close", () => {

@@ -177,6 +177,8 @@ test("an upgrade counts only when connection names it; CONNECT is one", () => {
   const upgrade = "GET / HTTP/1.1$Host: a$Upgrade: websocket$";
   assert.equal(headOf(`${upgrade}Connection: keep-alive, Upgrade$$`).upgrade, "websocket");
   assert.equal(headOf(`${upgrade}$`).upgrade, null);
+  const h2c = "Upgrade: H2C$HTTP2-Settings: AAMAAABk$Connection: Upgrade, HTTP2-Settings$";
+  assert.equal(headOf(`GET / HTTP/1.1$Host: a$${h2c}$`).upgrade, null);
   const connect = headOf("CONNECT b:443 HTTP/1.1$Host: a$$");
   assert.equal(connect.upgrade, "connect");
   assert.equal(connect.headers.get(":authority"), "b:443");
