@@ -1,7 +1,7 @@
 /**
- * `node dist/bench/connections.js [--idle 10000] [--seconds 5]`: what idle keep-alive connections
- * cost in memory, and whether wrk and autocannon (by npx, where a registry is reached) run against
- * Granary without one error. Each connection asks once before it is idle.
+ * `npm run bench connections -- [--idle 10000] [--seconds 5] [--transport uws]`: what idle
+ * keep-alive connections cost in memory, and whether wrk and autocannon (by npx, where a registry
+ * is reached) run against Granary without one error. Each connection asks once before it is idle.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -67,6 +67,7 @@ async function main(): Promise<void> {
     options: {
       idle: { type: "string", default: "10000" },
       seconds: { type: "string", default: "5" },
+      transport: { type: "string", default: "codec" },
     },
   });
   const [idle, seconds] = [Number(values.idle), Number(values.seconds)];
@@ -76,7 +77,7 @@ async function main(): Promise<void> {
   const common = { directory, upstreamPort: UPSTREAM_PORT, scenario, buildRoot };
   const upstream = startUpstream(directory, UPSTREAM_PORT, scenario.bodyBytes);
   const files = { certificate: "", key: "", filterFolder: "" };
-  const granary = startGranary({ ...common, ...files, port: PORT }, "codec");
+  const granary = startGranary({ ...common, ...files, port: PORT }, values.transport);
   try {
     for (const port of [UPSTREAM_PORT, PORT]) await waitForPort(port);
     const url = `http://127.0.0.1:${PORT}/`;
