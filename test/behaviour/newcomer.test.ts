@@ -84,13 +84,18 @@ interface Started {
   readonly log: string;
 }
 
-/** What `npm start` runs; resolves when the curl lines are there. */
-function start(): Promise<Started> {
-  const child = spawn(process.execPath, ["scripts/start.mjs"], {
+/** A script of package.json with nothing but Node on PATH. */
+function run(script: string, ...args: string[]) {
+  return spawn(process.execPath, [script, ...args], {
     cwd: checkout,
     env: { PATH: join(directory, "bin"), HOME: directory },
     stdio: ["ignore", "pipe", "pipe"],
   });
+}
+
+/** What `npm start` runs; resolves when the curl lines are there. */
+function start(): Promise<Started> {
+  const child = run("scripts/start.mjs");
   let output = "";
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -105,10 +110,10 @@ function start(): Promise<Started> {
   });
 }
 
-function end(started: Started): Promise<number | null> {
+function end(started: Started, signal: NodeJS.Signals): Promise<number | null> {
   return new Promise((resolve) => {
     started.process.once("exit", resolve);
-    started.process.kill("SIGINT");
+    started.process.kill(signal);
   });
 }
 
@@ -125,11 +130,24 @@ test("npm start builds what is missing, serves through the filters and ends with
   assert.equal(answer.status, 200);
   const admin = portOf(started.output, /admin interface: http:\S+:(\d+)/);
   assert.equal((await fetchText(admin, "/ready")).status, 200);
-  assert.equal(await end(started), 0);
+  assert.equal(await end(started, "SIGINT"), 0);
 });
 
 test("a second npm start sets nothing up", { skip: NO_CHECKOUT }, async () => {
   const started = await start();
   assert.doesNotMatch(started.log, /granary setup/);
-  assert.equal(await end(started), 0);
+  assert.equal(await end(started, "SIGTERM"), 0);
+});
+
+test("npm test runs there, too, without a compiler", { skip: NO_CHECKOUT }, async () => {
+  const child = run("scripts/test.mjs", "test/unit/base");
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  }
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  assert.equal(code, 0, output);
+  assert.match(output, /native addon .*is not built[\s\S]*\bfail 0\b/);
 });
