@@ -30,6 +30,11 @@ class SystemTimer implements Timer {
   }
 }
 
+/** Resolves after `delayMs`; keeps the process alive until then. Thread: any, off the hot way. */
+export function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}
+
 /** The machine's clock. Thread: any. */
 export const systemClock: Clock = {
   wallMs: () => performance.timeOrigin + performance.now(),

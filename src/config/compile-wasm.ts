@@ -162,14 +162,25 @@ function compileVm(message: VmMessage, isolation: IsolationConfig, place: Place)
   const environment = variables === undefined ? [] : compileEnvironment(variables, at);
   const isScript = message.runtime === NULL_RUNTIME;
   const codeAt = place.child("code");
-  const codeSha256 = isScript
-    ? compileScript(message, isolation, codeAt)
+  const found = isScript
+    ? here(compileScript(message, isolation, codeAt))
     : compileCode(message, isolation, codeAt);
-  if (codeSha256 === null) return null;
-  const code = place.context.modules.get(codeSha256)?.bytes ?? new Uint8Array(0);
+  if (found === null) return null;
+  const { sha256: codeSha256, isHere } = found;
+  const bytes = isHere ? place.context.modules.get(codeSha256)?.bytes : undefined;
+  const code = bytes ?? Buffer.from(`missing ${codeSha256}`);
   const vmKey = keyOf([Buffer.from(message.vmId), configuration, code]);
-  const codeKey = isScript ? `${codeSha256} script` : codeKeyOf(codeSha256, isolation);
+  const ownKey = isScript ? `${codeSha256} script` : codeKeyOf(codeSha256, isolation);
+  const codeKey = isHere ? ownKey : MISSING + ownKey;
   return { vmId: message.vmId, vmKey, codeSha256, codeKey, configuration, environment };
+}
+
+/** Before the key of code that could not be fetched: no compiled module has such a key. */
+const MISSING = "missing ";
+
+/** Whether the code of `vm` could not be fetched: its plugins answer by their policy. */
+export function isCodeMissing(vm: VmConfig): boolean {
+  return vm.codeKey.startsWith(MISSING);
 }
 
 /** Equal where the same bytes run: the limits that are built into the code are part of it. */
@@ -186,8 +197,18 @@ export function isMetered(isolation: IsolationConfig): boolean {
   return budgets.some((budgetMs) => budgetMs > 0);
 }
 
-/** Loads and checks the code; returns its sha256, or null: a problem, or it must be fetched. */
-function compileCode(message: VmMessage, isolation: IsolationConfig, place: Place): string | null {
+interface FoundCode {
+  readonly sha256: string;
+  /** False: it could not be fetched. */
+  readonly isHere: boolean;
+}
+
+/** Loads and checks the code. Null: a problem, or it must be fetched. */
+function compileCode(
+  message: VmMessage,
+  isolation: IsolationConfig,
+  place: Place,
+): FoundCode | null {
   const specifier = message.code?.specifier;
   if (specifier?.case === undefined) {
     place.problem("code is required", "add code.local.filename with the name of the .wasm file");
@@ -199,6 +220,7 @@ function compileCode(message: VmMessage, isolation: IsolationConfig, place: Plac
       ? readSource(specifier.value, at, LIMITS.moduleBytes)
       : remoteSource(compileRemote(specifier.value, message.nackOnCodeCacheMiss, at), at);
   if (source === null) return null;
+  if ("missing" in source) return { sha256: source.missing, isHere: false };
   const { bytes, origin } = source;
   const field = at.child(source.field);
   const { publicKeys } = isolation;
@@ -217,15 +239,23 @@ function compileCode(message: VmMessage, isolation: IsolationConfig, place: Plac
   const wrongs = place.context.checkModule(bytes);
   if (wrongs.length > 0) field.problem(`"${origin}": ${wrongs.join("; ")}`);
   if (!known) place.context.modules.set(sha256, { sha256, origin, bytes, scriptName: null });
-  return sha256;
+  return here(sha256);
+}
+
+function here(sha256: string | null): FoundCode | null {
+  return sha256 === null ? null : { sha256, isHere: true };
 }
 
 /** The code where it has been fetched; else it is noted as wanted. */
-function remoteSource(remote: RemoteCode | null, place: Place): SourceBytes | null {
+function remoteSource(
+  remote: RemoteCode | null,
+  place: Place,
+): SourceBytes | { readonly missing: string } | null {
   if (remote === null) return null;
   const { remoteCode, wantedCode } = place.context;
   const key = remoteKey(remote);
   const bytes = remoteCode.get(key);
+  if (bytes === null) return { missing: remote.sha256 };
   if (bytes !== undefined) return { bytes, origin: remote.uri, field: "http_uri" };
   wantedCode.set(key, remote);
   return null;

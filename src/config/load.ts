@@ -37,8 +37,8 @@ export interface LoadOptions {
   readonly checkModule: (bytes: Uint8Array) => readonly string[];
   /** Makes one script of a TypeScript or JavaScript file and what it imports. */
   readonly bundleScript: CompileContext["bundleScript"];
-  /** Code from elsewhere that is here, by `remoteKey`; default none. */
-  readonly remoteCode?: ReadonlyMap<string, Uint8Array>;
+  /** Code from elsewhere that is here, by `remoteKey`; null = it cannot be had; default none. */
+  readonly remoteCode?: ReadonlyMap<string, Uint8Array | null>;
   /** Texts that stand in for xDS files, by absolute path; default none. */
   readonly acceptedXds?: ReadonlyMap<string, string>;
 }

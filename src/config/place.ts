@@ -35,8 +35,8 @@ export interface CompileContext {
   readonly files: Set<string>;
   /** Limits that hold for the plugins of every listener. */
   readonly isolation: IsolationLayer;
-  /** Code from elsewhere that is here, by `remoteKey`. */
-  readonly remoteCode: ReadonlyMap<string, Uint8Array>;
+  /** Code from elsewhere that is here, by `remoteKey`; null = it cannot be had. */
+  readonly remoteCode: ReadonlyMap<string, Uint8Array | null>;
   /** Code from elsewhere that is not here yet, by `remoteKey`; filled. */
   readonly wantedCode: Map<string, RemoteCode>;
   /** Names of all clusters of this configuration. */

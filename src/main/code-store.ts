@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, pause } from "../base/clock.ts";
 import { LIMITS } from "../base/limits.ts";
 import { Logger } from "../base/log.ts";
 import { type RemoteCode, remoteKey } from "../config/remote-code.ts";
@@ -38,8 +38,8 @@ export interface CodeRequest {
 export interface FetchedCode {
   /** By `remoteKey`. */
   readonly code: ReadonlyMap<string, Uint8Array>;
-  /** One line each. */
-  readonly problems: readonly string[];
+  /** What could not be had, with one line each. */
+  readonly failed: readonly { readonly remote: RemoteCode; readonly reason: string }[];
 }
 
 export class CodeStore {
@@ -57,15 +57,15 @@ export class CodeStore {
   /** Never rejects. */
   async load({ wanted, clusters, isStart }: CodeRequest): Promise<FetchedCode> {
     const code = new Map<string, Uint8Array>();
-    const problems: string[] = [];
+    const failed: { readonly remote: RemoteCode; readonly reason: string }[] = [];
     await Promise.all(
       wanted.map(async (remote) => {
         const result = await this.#one(remote, clusters, isStart);
-        if (typeof result === "string") problems.push(`${remote.uri}: ${result}`);
+        if (typeof result === "string") failed.push({ remote, reason: `${remote.uri}: ${result}` });
         else code.set(remoteKey(remote), result);
       }),
     );
-    return { code, problems: problems.sort() };
+    return { code, failed: failed.sort((a, b) => a.reason.localeCompare(b.reason)) };
   }
 
   async #one(
@@ -96,14 +96,9 @@ export class CodeStore {
         const reason = error instanceof Error ? error.message : String(error);
         log.warn(`${remote.uri}: attempt ${attempt + 1} failed: ${reason}`);
         if (attempt >= remote.retriesMax) return reason;
-        await this.#pause(remote, attempt);
+        await backOff(remote, attempt);
       }
     }
-  }
-
-  #pause({ backoffBaseMs, backoffMaxMs }: RemoteCode, attempt: number): Promise<void> {
-    const mostMs = Math.min(backoffMaxMs, backoffBaseMs * 2 ** attempt);
-    return new Promise((resolve) => this.#clock.after(randomInt(mostMs + 1), resolve));
   }
 
   #read(remote: RemoteCode): Uint8Array | null {
@@ -161,6 +156,12 @@ export class CodeStore {
       rmSync(path, { force: true });
     }
   }
+}
+
+/** At the start nothing else keeps the process alive. */
+function backOff({ backoffBaseMs, backoffMaxMs }: RemoteCode, attempt: number): Promise<void> {
+  const mostMs = Math.min(backoffMaxMs, backoffBaseMs * 2 ** attempt);
+  return pause(randomInt(mostMs + 1));
 }
 
 function sha256Of(bytes: Uint8Array): string {

@@ -7,7 +7,10 @@ import { resolve } from "node:path";
 import { checkModule } from "../abi/module-info.ts";
 import { systemClock } from "../base/clock.ts";
 import { LIMITS } from "../base/limits.ts";
+import { Logger } from "../base/log.ts";
+import { isCodeMissing } from "../config/compile-wasm.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../config/load.ts";
+import { type RemoteCode, remoteKey } from "../config/remote-code.ts";
 import type { FilterChainConfig, GranaryConfig, PluginConfig } from "../config/types.ts";
 import { pluginIdentity, wasmPlugins } from "../vm/plugin-identity.ts";
 import { servedImport } from "../vm/served.ts";
@@ -19,6 +22,8 @@ import { loadModules } from "./module-store.ts";
 import { bundleScript } from "./script-bundler.ts";
 import { NO_XDS, type XdsLoad } from "./xds-status.ts";
 
+const log = new Logger("wasm");
+
 /** What can run: the configuration without module bytes, and the compiled modules. */
 export interface Program {
   readonly config: GranaryConfig;
@@ -26,6 +31,8 @@ export interface Program {
   /** Absolute names of the files it was made of. */
   readonly files: readonly string[];
   readonly xds: XdsLoad;
+  /** Code that could not be fetched: its plugins answer by their policy until it can. */
+  readonly missing: readonly RemoteCode[];
 }
 
 interface ResultCommon {
@@ -64,12 +71,12 @@ export async function loadProgram(
   if (typeof loaded === "string") {
     return { kind: "problems", text: loaded, warnings: "", files: own, xds: NO_XDS };
   }
-  const warnings = formatProblems(loaded.warnings);
-  const files = [...own, ...loaded.files];
-  const xds: XdsLoad = { ...loaded.xds, rejected: attempt.rejected };
-  const { config } = loaded;
+  const warnings = formatProblems(loaded.result.warnings);
+  const files = [...own, ...loaded.result.files];
+  const xds: XdsLoad = { ...loaded.result.xds, rejected: attempt.rejected };
+  const { config } = loaded.result;
   if (config === null) {
-    return { kind: "problems", text: formatProblems(loaded.problems), warnings, files, xds };
+    return { kind: "problems", text: formatProblems(loaded.result.problems), warnings, files, xds };
   }
   const { modules, problems } = await loadModules(config, {
     pool,
@@ -89,11 +96,17 @@ export async function loadProgram(
     const text = problems.map((line) => `${line}\n`).join("");
     return { kind: "problems", text, warnings, files, xds };
   }
-  return { kind: "program", program: { config: light, modules, files, xds }, warnings, files, xds };
+  const program = { config: light, modules, files, xds, missing: loaded.missing };
+  return { kind: "program", program, warnings, files, xds };
 }
 
 /** One for the process: what files cannot hold is kept in it. */
 let codeStore: CodeStore | null = null;
+
+interface LoadedText {
+  readonly result: LoadResult;
+  readonly missing: readonly RemoteCode[];
+}
 
 interface Attempt {
   readonly result: LoadResult | string;
@@ -126,21 +139,39 @@ async function withRemoteCode(
   { result, stoodIn }: Attempt,
   options: ServeOptions,
   running: Program | null,
-): Promise<LoadResult | string> {
+): Promise<LoadedText | string> {
   if (typeof result === "string") return result;
-  const first = result;
-  const { wanted, clusters, problems } = first;
-  if (wanted.length === 0 || problems.length > 0) return first;
+  const { wanted, clusters, problems } = result;
+  if (wanted.length === 0 || problems.length > 0) return { result, missing: [] };
   codeStore ??= new CodeStore(systemClock, options.codeCachePath);
-  const fetched = await codeStore.load({ wanted, clusters, isStart: running === null });
-  if (fetched.problems.length > 0) return fetched.problems.map((line) => `${line}\n`).join("");
-  return readConfiguration(options, fetched.code, stoodIn);
+  const { code, failed } = await codeStore.load({ wanted, clusters, isStart: running === null });
+  // What is missing at the start, or is missing already, is the matter of each plugin's policy.
+  const known = new Set(running?.missing.map(remoteKey));
+  const isAllowed = running === null && options.mode === "serve";
+  const refused = failed.filter(({ remote }) => !isAllowed && !known.has(remoteKey(remote)));
+  if (refused.length > 0) return refused.map(({ reason }) => `${reason}\n`).join("");
+  for (const { reason } of failed) log.error(`${reason}: plugins with this code do not run`);
+  const missing = failed.map(({ remote }) => remote);
+  const none = missing.map((remote) => [remoteKey(remote), null] as const);
+  const second = readConfiguration(options, new Map([...code, ...none]), stoodIn);
+  return typeof second === "string" ? second : { result: second, missing };
+}
+
+/** Tries to fetch what `program` misses. @returns whether some of it is in the cache now */
+export async function fetchMissing({ missing, config }: Program): Promise<boolean> {
+  if (codeStore === null || missing.length === 0) return false;
+  const { code } = await codeStore.load({
+    wanted: missing,
+    clusters: config.clusters,
+    isStart: true,
+  });
+  return code.size > 0;
 }
 
 /** The loaded configuration, or why its file cannot be read. */
 function readConfiguration(
   options: ServeOptions,
-  remoteCode: ReadonlyMap<string, Uint8Array>,
+  remoteCode: ReadonlyMap<string, Uint8Array | null>,
   acceptedXds: ReadonlyMap<string, string>,
 ): LoadResult | string {
   const { configPath, configYaml } = options;
@@ -170,7 +201,8 @@ function readConfiguration(
 /** What the canary has to start: listeners with the plugins that `running` does not have. */
 function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): GranaryConfig {
   const known = new Set(wasmPlugins(running?.listeners ?? []).map(pluginIdentity));
-  const isNew = (plugin: PluginConfig): boolean => !known.has(pluginIdentity(plugin));
+  const isNew = (plugin: PluginConfig): boolean =>
+    !known.has(pluginIdentity(plugin)) && !isCodeMissing(plugin.vm);
   const listeners = config.listeners.flatMap((listener) => {
     const filterChains = listener.filterChains.flatMap((chain): FilterChainConfig[] => {
       if (chain.kind === "tcp") {
@@ -193,8 +225,8 @@ function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): G
     return filterChains.length === 0 ? [] : [{ ...listener, filterChains }];
   });
   const isFirst = running === null;
-  const services = isFirst ? config.services : [];
-  const statSinks = isFirst ? config.statSinks : [];
+  const services = isFirst ? config.services.filter(({ plugin }) => isNew(plugin)) : [];
+  const statSinks = isFirst ? config.statSinks.filter(isNew) : [];
   return { ...config, clusters: [], bootstrapJson: "", listeners, services, statSinks };
 }
 

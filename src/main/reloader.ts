@@ -3,9 +3,9 @@
  * change (`--watch`). Owns the live update and what it needs to load. Thread: main.
  */
 import { readFileSync } from "node:fs";
-import { systemClock } from "../base/clock.ts";
+import { systemClock, type Timer } from "../base/clock.ts";
 import type { ServeOptions } from "./cli.ts";
-import { loadProgram, type Program, type ProgramResult } from "./configuration.ts";
+import { fetchMissing, loadProgram, type Program, type ProgramResult } from "./configuration.ts";
 import { CpuPool } from "./cpu-pool.ts";
 import { FileWatch } from "./file-watch.ts";
 import { LiveUpdate, type LiveUpdateParts } from "./live-update.ts";
@@ -17,6 +17,9 @@ export interface ReloaderParts
   extends Omit<LiveUpdateParts, "load" | "planTransports" | "settled"> {
   readonly xds: XdsStatus;
 }
+
+/** Between two tries to fetch code that is missing; each pause is twice the one before. */
+const MISSING_CODE_MS = { min: 1_000, max: 60_000 } as const;
 
 /** Null when the file cannot be read. */
 function readText(path: string): string | null {
@@ -34,6 +37,8 @@ export class Reloader {
   readonly #pool = new CpuPool(systemClock);
   readonly #watch: FileWatch;
   readonly #xds: XdsStatus;
+  #missingTimer: Timer | null = null;
+  #isClosed = false;
 
   constructor(options: ServeOptions, parts: ReloaderParts) {
     this.#options = options;
@@ -51,11 +56,23 @@ export class Reloader {
   /** Everything serves: from now on changes of files count. */
   start(): void {
     this.#watchFiles(this.#program().files);
+    this.#fetchLater(MISSING_CODE_MS.min);
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#missingTimer?.cancel();
     this.#watch.close();
     await this.#pool.close();
+  }
+
+  /** Code that was not to be had at the start is asked for again until it is. */
+  #fetchLater(delayMs: number): void {
+    if (this.#isClosed || this.#program().missing.length === 0) return;
+    this.#missingTimer = systemClock.after(delayMs, async () => {
+      if (await fetchMissing(this.#program())) await this.update.reload("code has come");
+      this.#fetchLater(Math.min(delayMs * 2, MISSING_CODE_MS.max));
+    });
   }
 
   async #load(): Promise<ProgramResult> {

@@ -33,6 +33,10 @@ interface Source {
   readonly uri: string;
   readonly sha256: string;
   readonly vm?: string;
+  /** Further fields of the plugin. */
+  readonly plugin?: string;
+  /** Value of a header that the route adds. */
+  readonly route?: string;
   readonly keys?: readonly string[];
 }
 
@@ -40,13 +44,14 @@ function yaml(source: Source | null): string {
   const uri = `http_uri: {uri: "${source?.uri}", cluster: code, timeout: 5s}`;
   const retry = "retry_policy: {num_retries: 2, retry_back_off: {base_interval: 0.001s}}";
   const code = `code: {remote: {${uri}, sha256: "${source?.sha256}", ${retry}}}`;
-  const config = `{name: f, vm_config: {${source?.vm ?? ""}${code}}}`;
+  const config = `{name: f, ${source?.plugin ?? ""}vm_config: {${source?.vm ?? ""}${code}}}`;
   const filters =
     source === null ? [] : [`{name: f, typed_config: {"@type": ${WASM}, config: ${config}}}`];
   const metadata = `metadata: {filter_metadata: {granary.wasm: {public_keys: [${source?.keys}]}}}`;
   const more = source?.keys === undefined ? {} : { listener: metadata };
+  const route = `response_headers_to_add: [{header: {key: x-route, value: "${source?.route}"}}]`;
   const clusters = [cluster("upstream", upstream.port), cluster("code", server.port)];
-  return bootstrap([listener({ filters, ...more })], clusters);
+  return bootstrap([listener({ filters, virtualHost: route, ...more })], clusters);
 }
 
 const at = (path: string): string => `http://code.test${path}`;
@@ -151,6 +156,41 @@ describe("code over HTTP", () => {
     await taken(source);
     assert.equal(await filterOf(), "later");
   });
+});
+
+describe("code that is not to be had at the start", () => {
+  const CLOSED = "failure_policy: FAIL_CLOSED, ";
+  const OPEN = "failure_policy: FAIL_OPEN, ";
+  for (const [policy, status] of [
+    [CLOSED, 503],
+    [OPEN, 200],
+  ] as const) {
+    it(`leaves requests to the policy ${policy}, until it comes`, { timeout: 60_000 }, async () => {
+      const source = { ...file(`absent-${status}`), plugin: policy };
+      const bytes = server.files.get(`/absent-${status}.wasm`) ?? 404;
+      server.files.set(`/absent-${status}.wasm`, 404);
+      const args = ["--code-cache-path", join(folder, `empty-${status}`)];
+      const late = await startProxy({ yaml: yaml(source), args });
+      const ask = () => exchange(late.port("main"), GET);
+      const first = await ask();
+      assert.match(first, new RegExp(`^HTTP/1.1 ${status} `));
+      assert.doesNotMatch(first, /x-filter/);
+      assert.match(late.log, /absent-\d+\.wasm: the status is 404: plugins with this code do not/);
+      // Other updates are taken meanwhile; new code that is missing is not.
+      const updated = await late.reload(yaml({ ...source, route: "new" }));
+      assert.equal(updated.status, 200, updated.body);
+      assert.match(await ask(), status === 200 ? /x-route: new/ : / 503 /);
+      const other = await late.reload(yaml({ ...source, uri: at("/nowhere.wasm") }));
+      assert.equal(other.status, 400);
+      assert.match(other.body, /nowhere\.wasm: the status is 404/);
+      // The refused text stands in the file: the code must come to the one in use.
+      late.configure(yaml({ ...source, route: "new" }));
+      server.files.set(`/absent-${status}.wasm`, bytes);
+      await untilLogged(late, (line) => line.includes("configuration 3 is in use"));
+      assert.match(await ask(), new RegExp(`x-filter: absent-${status}\r\n`));
+      assert.equal(await late.stop(), 0);
+    });
+  }
 });
 
 describe("code out of an image", () => {
