@@ -100,6 +100,12 @@ export const FLAGS = [
     value: "DIR",
     help: "folder for fetched Wasm code; default ~/.cache/granary/code",
   },
+  {
+    long: "registry-auth-path",
+    short: "",
+    value: "FILE",
+    help: "passwords of image registries, as in Docker's config.json",
+  },
   { long: "version", short: "", value: "", help: "print the version and exit" },
   { long: "help", short: "h", value: "", help: "print this text and exit" },
 ] as const satisfies readonly FlagRow[];

@@ -2,6 +2,7 @@
  * Reads the command line: Envoy's flags and the `inspect` subcommand. Pure: argv in, a command or
  * one message out. Runs once, on main, before anything else.
  */
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -40,6 +41,8 @@ export interface ServeOptions {
   readonly accessLogFull: LogFullPolicy;
   /** Folder of code that was fetched. */
   readonly codeCachePath: string;
+  /** "" = none. */
+  readonly registryAuthPath: string;
   readonly sharedDataMib: number;
   readonly sharedDataPolicy: FullPolicy;
 }
@@ -135,6 +138,7 @@ function serveOptions(values: Values, cores: number): ServeOptions {
     watch: values.watch === true,
     accessLogFull: oneOf(values, "access-log-full", ["drop", "block"]),
     codeCachePath: text(values, "code-cache-path") || defaultCodeCache(),
+    registryAuthPath: text(values, "registry-auth-path") || defaultRegistryAuth(),
     sharedDataMib: integer(values, "shared-data-mib", SHARED_DATA_MIB),
     sharedDataPolicy: oneOf(values, "shared-data-policy", ["refuse", "lru"]),
   };
@@ -148,6 +152,13 @@ function serveOptions(values: Values, cores: number): ServeOptions {
 function defaultCodeCache(): string {
   const base = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
   return join(base, "granary", "code");
+}
+
+/** Docker's own place, where it is told. */
+function defaultRegistryAuth(): string {
+  const folder = process.env["DOCKER_CONFIG"] ?? "";
+  const path = join(folder, "config.json");
+  return folder !== "" && existsSync(path) ? path : "";
 }
 
 function text(values: Values, flag: FlagName): string {

@@ -22,6 +22,7 @@ import { type RemoteCode, remoteKey } from "../config/remote-code.ts";
 import type { ClusterConfig } from "../config/types.ts";
 import { type FetchTarget, fetchBytes } from "./http-fetch.ts";
 import { parseImage, pullModule } from "./oci-image.ts";
+import { registryLogin } from "./registry-auth.ts";
 
 const log = new Logger("wasm");
 
@@ -45,13 +46,18 @@ export interface FetchedCode {
 export class CodeStore {
   readonly #clock: Clock;
   readonly #folder: string;
+  readonly #registryAuthPath: string;
   /** What the files cannot hold, by `remoteKey`. */
   readonly #kept = new Map<string, Uint8Array>();
 
-  /** @param folder of the cache; made when it is needed. */
-  constructor(clock: Clock, folder: string) {
+  /**
+   * @param folder of the cache; made when it is needed.
+   * @param registryAuthPath passwords of registries; "" = none
+   */
+  constructor(clock: Clock, folder: string, registryAuthPath: string) {
     this.#clock = clock;
     this.#folder = folder;
+    this.#registryAuthPath = registryAuthPath;
   }
 
   /** Never rejects. */
@@ -88,7 +94,8 @@ export class CodeStore {
   async #fetch(remote: RemoteCode, cluster: ClusterConfig): Promise<Uint8Array | string> {
     for (let attempt = 0; ; attempt++) {
       try {
-        const bytes = await fetchOnce(remote, cluster, attempt);
+        const authPath = this.#registryAuthPath;
+        const bytes = await fetchOnce(remote, cluster, { attempt, authPath });
         this.#keep(remote, bytes);
         log.info(`${remote.uri}: fetched, ${bytes.byteLength} bytes`);
         return bytes;
@@ -172,7 +179,7 @@ function sha256Of(bytes: Uint8Array): string {
 async function fetchOnce(
   remote: RemoteCode,
   cluster: ClusterConfig,
-  attempt: number,
+  { attempt, authPath }: { readonly attempt: number; readonly authPath: string },
 ): Promise<Uint8Array> {
   const { timeoutMs, sha256 } = remote;
   const endpoint = cluster.endpoints[attempt % Math.max(1, cluster.endpoints.length)];
@@ -189,7 +196,8 @@ async function fetchOnce(
   if (image === null) throw new Error("it does not name an image");
   const scheme = cluster.tls === null ? "http" : "https";
   const { host } = new URL(`${scheme}://${image.registry}`);
-  const module = await pullModule(image, scheme, (url, headers, bytesMax) => {
+  const login = registryLogin(authPath, image.registry);
+  const module = await pullModule(image, { scheme, login }, (url, headers, bytesMax) => {
     // Token servers and stores of layers have addresses of their own.
     const way = url.host === host ? target : null;
     return fetchBytes({ url, target: way, headers, timeoutMs, bytesMax });

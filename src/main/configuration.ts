@@ -143,7 +143,7 @@ async function withRemoteCode(
   if (typeof result === "string") return result;
   const { wanted, clusters, problems } = result;
   if (wanted.length === 0 || problems.length > 0) return { result, missing: [] };
-  codeStore ??= new CodeStore(systemClock, options.codeCachePath);
+  codeStore ??= new CodeStore(systemClock, options.codeCachePath, options.registryAuthPath);
   const { code, failed } = await codeStore.load({ wanted, clusters, isStart: running === null });
   // What is missing at the start, or is missing already, is the matter of each plugin's policy.
   const known = new Set(running?.missing.map(remoteKey));

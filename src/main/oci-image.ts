@@ -55,13 +55,19 @@ export function parseImage(uri: string): ImageReference | null {
   return { registry, repository, reference: digest ?? tag ?? "latest" };
 }
 
-/** @param scheme of the registry. Rejects with a sentence. */
+export interface RegistryAccess {
+  readonly scheme: "http" | "https";
+  /** What comes behind `Basic `; null = anonymous. */
+  readonly login: string | null;
+}
+
+/** Rejects with a sentence. */
 export async function pullModule(
   image: ImageReference,
-  scheme: "http" | "https",
+  access: RegistryAccess,
   get: RegistryGet,
 ): Promise<ImageModule> {
-  const registry = new Registry(image, scheme, get);
+  const registry = new Registry(image, access, get);
   let manifest = await registry.manifest(image.reference);
   const { manifestSha256 } = manifest;
   const [other] = manifest.content.manifests ?? [];
@@ -94,11 +100,14 @@ const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes)
 
 class Registry {
   readonly #base: string;
+  readonly #access: RegistryAccess;
   readonly #get: RegistryGet;
-  #token: string | null = null;
+  /** Value of the Authorization header that the registry asked for. */
+  #authorization: string | null = null;
 
-  constructor(image: ImageReference, scheme: string, get: RegistryGet) {
-    this.#base = `${scheme}://${image.registry}/v2/${image.repository}`;
+  constructor(image: ImageReference, access: RegistryAccess, get: RegistryGet) {
+    this.#base = `${access.scheme}://${image.registry}/v2/${image.repository}`;
+    this.#access = access;
     this.#get = get;
   }
 
@@ -122,22 +131,22 @@ class Registry {
   async #ask(path: string, bytesMax: number): Promise<RegistryAnswer> {
     const url = new URL(`${this.#base}/${path}`);
     let answer = await this.#follow(url, bytesMax);
-    if (answer.status === 401 && this.#token === null) {
-      this.#token = await this.#fetchToken(String(answer.headers["www-authenticate"] ?? ""));
+    if (answer.status === 401 && this.#authorization === null) {
+      this.#authorization = await this.#authorize(String(answer.headers["www-authenticate"] ?? ""));
       answer = await this.#follow(url, bytesMax);
     }
     if (answer.status !== 200) throw new Error(`${url.href} answered ${answer.status}`);
     return answer;
   }
 
-  /** The token goes to the registry alone, not to where it redirects. */
+  /** Token or password go to the registry alone, not to where it redirects. */
   async #follow(start: URL, bytesMax: number): Promise<RegistryAnswer> {
     let url = start;
     for (let hop = 0; hop <= REDIRECTS_MAX; hop++) {
       const isRegistry = url.origin === start.origin;
-      const authorization =
-        this.#token === null || !isRegistry ? {} : { authorization: `Bearer ${this.#token}` };
-      const answer = await this.#get(url, { accept: MANIFEST_TYPES, ...authorization }, bytesMax);
+      const known = isRegistry ? this.#authorization : null;
+      const headers = known === null ? {} : { authorization: known };
+      const answer = await this.#get(url, { accept: MANIFEST_TYPES, ...headers }, bytesMax);
       const { location } = answer.headers;
       if (answer.status < 300 || answer.status >= 400 || typeof location !== "string")
         return answer;
@@ -145,6 +154,13 @@ class Registry {
       if (!/^https?:$/.test(url.protocol)) throw new Error(`a redirect to ${url.protocol}`);
     }
     throw new Error(`more than ${REDIRECTS_MAX} redirects`);
+  }
+
+  /** The header that `challenge` asks for. */
+  async #authorize(challenge: string): Promise<string> {
+    if (!/^basic( |$)/i.test(challenge)) return `Bearer ${await this.#fetchToken(challenge)}`;
+    if (this.#access.login === null) throw new Error("the registry asks for a password");
+    return `Basic ${this.#access.login}`;
   }
 
   async #fetchToken(challenge: string): Promise<string> {
@@ -160,7 +176,12 @@ class Registry {
       const value = fields.get(name);
       if (value !== undefined) url.searchParams.set(name, value);
     }
-    const { status, body } = await this.#get(url, {}, TOKEN_BYTES_MAX);
+    const { scheme, login } = this.#access;
+    if (login !== null && scheme === "https" && url.protocol !== "https:") {
+      throw new Error(`the registry wants its password sent in the clear, to ${url.origin}`);
+    }
+    const headers = login === null ? {} : { authorization: `Basic ${login}` };
+    const { status, body } = await this.#get(url, headers, TOKEN_BYTES_MAX);
     const parsed: unknown = status === 200 ? JSON.parse(body.toString("utf8")) : null;
     const { token, access_token: other } = (parsed ?? {}) as Record<string, unknown>;
     const found = token ?? other;

@@ -63,6 +63,11 @@ function file(name: string, bytes = guest(name)): Source {
   return { uri: at(`/${name}.wasm`), sha256: sha256(bytes) };
 }
 
+/** Replaces the file of registry passwords. */
+function passwords(text: string): void {
+  writeFileSync(join(folder, "config.json"), text);
+}
+
 async function filterOf(): Promise<string | undefined> {
   const answer = await exchange(proxy.port("main"), GET);
   return /\r\nx-filter: (.*)\r\n/.exec(answer)?.[1];
@@ -88,6 +93,8 @@ before(async () => {
     onRequest: (_, connection) => connection.write(plainResponse(200, "ok")),
   });
   const args = ["--code-cache-path", join(folder, "cache")];
+  args.push("--registry-auth-path", join(folder, "config.json"));
+  passwords("{}");
   proxy = await startProxy({ yaml: yaml(file("start")), args });
 });
 
@@ -227,6 +234,49 @@ describe("code out of an image", () => {
     );
     server.publish("wrong/two", "v1", { type: "x.tar", bytes: Buffer.alloc(2048) });
     await refused({ ...good, uri: image("wrong/two:v1") }, /no \.wasm file/);
+  });
+});
+
+describe("a registry that asks for a password", () => {
+  const login = Buffer.from("me:pass word").toString("base64");
+  const private1 = (name: string): Source => {
+    const bytes = guest(name);
+    server.publish(name, "v1", LAYERS.artifact(bytes));
+    return { uri: image(`${name}:v1`), sha256: sha256(bytes) };
+  };
+
+  before(() => {
+    server.login = login;
+  });
+  after(() => {
+    server.login = null;
+  });
+
+  it("gets it for a token, or as it is, from a file that is read anew", async () => {
+    const [token, basic] = [private1("private/one"), private1("basic/one")];
+    await refused(token, /no token from .* \(status 401\)/);
+    await refused(basic, /the registry asks for a password/);
+    passwords(
+      JSON.stringify({ auths: { [`http://127.0.0.1:${server.port}/v2/`]: { auth: login } } }),
+    );
+    await taken(token);
+    assert.equal(await filterOf(), "private/one");
+    const own = { username: "me", password: "pass word" };
+    passwords(JSON.stringify({ auths: { [`127.0.0.1:${server.port}`]: own } }));
+    await taken(basic);
+    assert.equal(await filterOf(), "basic/one");
+    const given = server.requests.filter((line) => line.includes(login));
+    assert.ok(
+      given.every((line) => /^\/(token|v2\/basic\/)/.test(line)),
+      given.join("; "),
+    );
+  });
+
+  it("does not get that of another, and a file that is broken is told without its words", async () => {
+    passwords(JSON.stringify({ auths: { "registry.test": { auth: login } } }));
+    await refused(private1("basic/two"), /the registry asks for a password/);
+    passwords('{"auths": secret');
+    await refused(private1("basic/three"), /config\.json cannot be read: it is not JSON\n$/);
   });
 });
 

@@ -1,9 +1,13 @@
 /** Bytes from elsewhere: signatures and layers of images that are made to break their readers. */
 import assert from "node:assert/strict";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { isSignedBy, publicKeyOf } from "../../src/config/module-signature.ts";
 import { moduleOf, parseImage } from "../../src/main/oci-image.ts";
+import { registryLogin } from "../../src/main/registry-auth.ts";
 import { tarOf } from "../harness/code-server.ts";
 import { signedAsCppHost, signedAsToolConventions, TestKey } from "../harness/signed-modules.ts";
 
@@ -79,4 +83,29 @@ test("an address is an image or not, never something else's path", () => {
   ]) {
     assert.equal(parseImage(bad), null, bad);
   }
+});
+
+test("a file of registry passwords gives a login or a sentence that shows none of it", () => {
+  const path = join(mkdtempSync(join(tmpdir(), "granary-auth-")), "config.json");
+  const entry = fc.oneof(
+    fc.record({ auth: fc.oneof(fc.base64String(), fc.string(), fc.integer()) }),
+    fc.record({ username: fc.string(), password: fc.oneof(fc.string(), fc.constant(null)) }),
+    fc.anything(),
+  );
+  const file = fc.oneof(
+    fc.record({ auths: fc.dictionary(fc.constantFrom("r", "https://r/v1/", "x"), entry) }),
+    fc.json().map((text) => JSON.parse(text)),
+  );
+  fc.assert(
+    fc.property(file, (content) => {
+      writeFileSync(path, JSON.stringify(content) ?? "");
+      const login = registryLogin(path, "r");
+      assert.ok(login === null || /^[A-Za-z0-9+/]+={0,2}$/.test(login));
+    }),
+  );
+  for (const broken of ['{"auths": {"r": {"auth": "c2VjcmV0"', "", "\0", "[".repeat(100_000)]) {
+    writeFileSync(path, broken);
+    assert.throws(() => registryLogin(path, "r"), /config\.json cannot be read: (?!.*c2Vj)/);
+  }
+  assert.equal(registryLogin("", "r"), null);
 });

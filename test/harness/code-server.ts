@@ -29,6 +29,8 @@ export class CodeServer {
   readonly requests: string[] = [];
   /** Answers with 503 this often before it is well. */
   failures = 0;
+  /** What comes behind `Basic ` for a token and for images of `basic/`; null = anybody. */
+  login: string | null = null;
 
   private constructor() {
     this.#server = createServer((request, response) => this.#answer(request, response));
@@ -71,11 +73,20 @@ export class CodeServer {
       response.writeHead(503).end();
       return;
     }
+    const isKnown = this.login === null || headers.authorization === `Basic ${this.login}`;
+    if (url.startsWith("/v2/basic/") && !isKnown) {
+      response.writeHead(401, { "www-authenticate": 'Basic realm="registry"' }).end();
+      return;
+    }
     if (url.startsWith("/token")) {
+      if (!isKnown) {
+        response.writeHead(401).end();
+        return;
+      }
       response.end(JSON.stringify({ token: TOKEN }));
       return;
     }
-    if (url.startsWith("/v2/") && headers.authorization !== `Bearer ${TOKEN}`) {
+    if (/^\/v2\/(?!basic\/)/.test(url) && headers.authorization !== `Bearer ${TOKEN}`) {
       const realm = `http://127.0.0.1:${this.port}/token`;
       const challenge = `Bearer realm="${realm}",service="registry",scope="repository:x:pull"`;
       response.writeHead(401, { "www-authenticate": challenge }).end();

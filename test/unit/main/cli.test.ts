@@ -37,6 +37,7 @@ describe("command line", () => {
         process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
         "granary/code",
       ),
+      registryAuthPath: "",
       sharedDataMib: 64,
       sharedDataPolicy: "refuse",
     });
