@@ -1,6 +1,6 @@
 /**
- * User names and passwords of image registries, from a file in the format of Docker's `config.json`.
- * The file is read anew for each image, so that a secret which is rotated holds at once. Credential
+ * User names and passwords of image registries, from a file like Docker's `config.json`. The file
+ * is read anew for each image, so that a secret which is rotated holds at once. Credential
  * helpers are programs of others and are not run. Thread: main.
  */
 import { readFileSync, statSync } from "node:fs";
