@@ -74,8 +74,12 @@ test("/drain_listeners?graceful asks clients to close, then closes the listeners
   const proxy = await start(["--drain-time-s", "1", "--drain-strategy", "immediate"]);
   const port = proxy.port("main");
   const idle = await served(port);
+  // It waits at the upstream, so that it is not late however long the machine takes.
+  const [held, peer] = await holding(port);
   await proxy.admin("/drain_listeners?graceful", "POST");
-  assert.match(await exchange(port, GET), CLOSES);
+  peer.write(plainResponse(200, "ok"));
+  assert.match(await held.untilClosed(), CLOSES);
+  held.close();
   await idle.untilClosed();
   await assert.rejects(RawClient.open(port), /ECONNREFUSED/);
   assert.equal(proxy.process.exitCode, null, "the process stays until it is told to quit");

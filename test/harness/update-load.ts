@@ -17,6 +17,8 @@ export interface UpdateLoadOptions {
   readonly connections: number;
   readonly updates: number;
   readonly concurrency: number;
+  /** The load goes on until there were as many, also after the last update. */
+  readonly answersMin?: number;
   readonly args?: readonly string[];
 }
 
@@ -78,6 +80,7 @@ class UpdateLoad {
   #settled = 0;
   #stopping = false;
   answers = 0;
+  #enough: { readonly count: number; readonly resume: () => void } | null = null;
 
   constructor(upstreams: readonly FakeUpstream[]) {
     this.#upstreams = upstreams;
@@ -110,6 +113,14 @@ class UpdateLoad {
     const { status, body } = await proxy.admin("/reload", "POST");
     if (status !== 200 || !body.includes("1 modified")) this.#fail(`update: ${status} ${body}`);
     this.#settled = this.#history.length - 1;
+  }
+
+  /** Resolves when there were `count` answers. */
+  answered(count: number): Promise<void> {
+    if (this.answers >= count) return Promise.resolve();
+    return new Promise((resume) => {
+      this.#enough = { count, resume };
+    });
   }
 
   stop(): void {
@@ -153,6 +164,7 @@ class UpdateLoad {
 
   #check(answer: string, sentAt: number): void {
     this.answers++;
+    if (this.answers === this.#enough?.count) this.#enough.resume();
     const value = (name: string) => new RegExp(`\r\n${name}: (\\d+)\r\n`).exec(answer)?.[1];
     const got = PARTS.map((part) => value(`x-${part}`)).join();
     const possible = this.#history.slice(sentAt).map((state) => {
@@ -207,6 +219,8 @@ export async function runUpdateLoad(options: UpdateLoadOptions): Promise<UpdateL
     updateMs.push(performance.now() - startMs);
     resident.push(residentBytes(proxy.process.pid));
   }
+  // Where every connection was lost, nothing more comes.
+  await Promise.race([load.answered(options.answersMin ?? 0), Promise.all(clients)]);
   load.stop();
   await Promise.all(clients);
   const exitCode = await proxy.stop();
