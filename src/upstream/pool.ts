@@ -6,8 +6,9 @@
 import type { Timer } from "../base/clock.ts";
 import type { Turn } from "../base/turn.ts";
 import { type ClientOwner, type ConnectFailure, Http1Client } from "./client.ts";
-import { Exchange, type ExchangeOwner } from "./exchange.ts";
+import type { Exchange, ExchangeOwner } from "./exchange.ts";
 import type { PoolRuntime } from "./pool-runtime.ts";
+import { RequestQueue } from "./request-queue.ts";
 import { EndpointCounts } from "./stats.ts";
 import type { EndpointInfo, UpstreamEvents } from "./types.ts";
 
@@ -34,13 +35,14 @@ export class EndpointPool implements Pool, ClientOwner, ExchangeOwner {
   readonly #clients = new Set<Http1Client>();
   /** Longest idle first. */
   readonly #idle: Http1Client[] = [];
-  #pending: Exchange[] = [];
+  readonly #queue: RequestQueue;
   #connectingCount = 0;
   #draining = false;
   #idleTimer: Timer | null = null;
 
   constructor(runtime: PoolRuntime, target: EndpointInfo) {
     this.#runtime = runtime;
+    this.#queue = new RequestQueue(runtime);
     this.#target = target;
   }
 
@@ -50,7 +52,7 @@ export class EndpointPool implements Pool, ClientOwner, ExchangeOwner {
 
   /** Whether no connection is open and no request waits. */
   get isEmpty(): boolean {
-    return this.#clients.size === 0 && this.#pending.length === 0;
+    return this.#clients.size === 0 && this.#queue.length === 0;
   }
 
   get bufferBytesMax(): number {
@@ -72,25 +74,13 @@ export class EndpointPool implements Pool, ClientOwner, ExchangeOwner {
 
   /** Starts an exchange on an idle connection or lets it wait; null when a breaker is open. */
   start(events: UpstreamEvents): Exchange | null {
-    const { breakers, handles } = this.#runtime;
     if (this.#idle.length > 0) {
-      if (!breakers.requests.acquire()) {
-        handles.upstream_rq_pending_overflow.inc();
-        return null;
-      }
-      const exchange = new Exchange(events, this);
-      (this.#idle.pop() as Http1Client).assign(exchange);
+      const exchange = this.#queue.admit(events, this);
+      if (exchange !== null) (this.#idle.pop() as Http1Client).assign(exchange);
       return exchange;
     }
-    if (!breakers.pending.acquire()) {
-      handles.upstream_rq_pending_overflow.inc();
-      return null;
-    }
-    const exchange = new Exchange(events, this);
-    handles.upstream_rq_pending_total.inc();
-    handles.upstream_rq_pending_active.inc();
-    this.#pending.push(exchange);
-    this.#connectForPending();
+    const exchange = this.#queue.enter(events, this);
+    if (exchange !== null) this.#connectForQueue();
     return exchange;
   }
 
@@ -105,16 +95,12 @@ export class EndpointPool implements Pool, ClientOwner, ExchangeOwner {
   /** Closes everything now; running and waiting exchanges end as `localReset`. */
   close(): void {
     this.drain();
-    this.#failPending("localReset", "");
+    this.#queue.fail("localReset", "");
     for (const client of [...this.#clients]) client.close();
   }
 
   removeQueued(exchange: Exchange): void {
-    const at = this.#pending.indexOf(exchange);
-    if (at < 0) return;
-    this.#pending.splice(at, 1);
-    this.#leavePending();
-    this.#runtime.handles.upstream_rq_cancelled.inc();
+    this.#queue.remove(exchange);
   }
 
   onConnected(client: Http1Client): void {
@@ -123,16 +109,10 @@ export class EndpointPool implements Pool, ClientOwner, ExchangeOwner {
   }
 
   onFree(client: Http1Client): void {
-    const { breakers, handles } = this.#runtime;
-    while (this.#pending.length > 0) {
-      const exchange = this.#pending.shift() as Exchange;
-      this.#leavePending();
-      if (breakers.requests.acquire()) {
-        client.assign(exchange);
-        return;
-      }
-      handles.upstream_rq_pending_overflow.inc();
-      exchange.fail("overflow", "");
+    const next = this.#queue.next();
+    if (next !== null) {
+      client.assign(next);
+      return;
     }
     if (this.#draining) {
       client.close();
@@ -149,18 +129,14 @@ export class EndpointPool implements Pool, ClientOwner, ExchangeOwner {
     const at = this.#idle.indexOf(client);
     if (at >= 0) this.#idle.splice(at, 1);
     if (!client.wasConnected) this.#connectingCount--;
-    if (failure !== null) {
-      this.#runtime.handles.upstream_rq_pending_failure_eject.add(this.#pending.length);
-      // As Envoy: an endpoint that refuses one connection is not worth waiting for.
-      this.#failPending(failure.reason, failure.detail);
-    }
-    this.#connectForPending();
+    if (failure !== null) this.#queue.eject(failure);
+    this.#connectForQueue();
   }
 
   /** One connection under way for each request that waits, as far as the breaker lets. */
-  #connectForPending(): void {
+  #connectForQueue(): void {
     const { breakers, handles } = this.#runtime;
-    while (this.#connectingCount < this.#pending.length) {
+    while (this.#connectingCount < this.#queue.length) {
       if (!breakers.connections.acquire()) {
         handles.upstream_cx_overflow.inc();
         // Without a connection of its own, this endpoint's queue would never move.
@@ -170,21 +146,6 @@ export class EndpointPool implements Pool, ClientOwner, ExchangeOwner {
       this.#connectingCount++;
       this.#clients.add(new Http1Client(this.#runtime, this, this.#target));
     }
-  }
-
-  #failPending(reason: ConnectFailure["reason"] | "localReset", detail: string): void {
-    const failed = this.#pending;
-    // A callback may start the next attempt, which waits in the new queue.
-    this.#pending = [];
-    for (const exchange of failed) {
-      this.#leavePending();
-      exchange.fail(reason, detail);
-    }
-  }
-
-  #leavePending(): void {
-    this.#runtime.breakers.pending.release();
-    this.#runtime.handles.upstream_rq_pending_active.dec();
   }
 
   /** One timer for all idle connections, set for the one that is idle longest. */

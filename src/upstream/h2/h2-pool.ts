@@ -6,9 +6,10 @@ import type { Timer } from "../../base/clock.ts";
 import type { Turn } from "../../base/turn.ts";
 import type { Http2Connecting, Http2Events } from "../../net/connect-h2.ts";
 import type { ConnectFailure } from "../client.ts";
-import { Exchange, type ExchangeOwner } from "../exchange.ts";
+import type { Exchange, ExchangeOwner } from "../exchange.ts";
 import type { Pool } from "../pool.ts";
 import type { PoolRuntime } from "../pool-runtime.ts";
+import { RequestQueue } from "../request-queue.ts";
 import { EndpointCounts } from "../stats.ts";
 import type { EndpointInfo, UpstreamEvents } from "../types.ts";
 import { H2Client, type H2ClientOwner } from "./h2-client.ts";
@@ -18,17 +19,18 @@ export class H2Pool implements Pool, H2ClientOwner, ExchangeOwner {
   readonly #runtime: PoolRuntime;
   #target: EndpointInfo;
   readonly #clients = new Set<H2Client>();
-  #pending: Exchange[] = [];
+  readonly #queue: RequestQueue;
   #draining = false;
   #idleTimer: Timer | null = null;
 
   constructor(runtime: PoolRuntime, target: EndpointInfo) {
     this.#runtime = runtime;
+    this.#queue = new RequestQueue(runtime);
     this.#target = target;
   }
 
   get isEmpty(): boolean {
-    return this.#clients.size === 0 && this.#pending.length === 0;
+    return this.#clients.size === 0 && this.#queue.length === 0;
   }
 
   get bufferBytesMax(): number {
@@ -48,26 +50,14 @@ export class H2Pool implements Pool, H2ClientOwner, ExchangeOwner {
   }
 
   start(events: UpstreamEvents): Exchange | null {
-    const { breakers, handles } = this.#runtime;
     const client = this.#clientWithRoom();
     if (client !== null) {
-      if (!breakers.requests.acquire()) {
-        handles.upstream_rq_pending_overflow.inc();
-        return null;
-      }
-      const exchange = new Exchange(events, this);
-      client.assign(exchange);
+      const exchange = this.#queue.admit(events, this);
+      if (exchange !== null) client.assign(exchange);
       return exchange;
     }
-    if (!breakers.pending.acquire()) {
-      handles.upstream_rq_pending_overflow.inc();
-      return null;
-    }
-    const exchange = new Exchange(events, this);
-    handles.upstream_rq_pending_total.inc();
-    handles.upstream_rq_pending_active.inc();
-    this.#pending.push(exchange);
-    this.#connectForPending();
+    const exchange = this.#queue.enter(events, this);
+    if (exchange !== null) this.#connectForQueue();
     return exchange;
   }
 
@@ -76,21 +66,17 @@ export class H2Pool implements Pool, H2ClientOwner, ExchangeOwner {
     this.#idleTimer?.cancel();
     this.#idleTimer = null;
     // What waits has been promised a connection.
-    if (this.#pending.length === 0) for (const client of [...this.#clients]) client.drain();
+    if (this.#queue.length === 0) for (const client of [...this.#clients]) client.drain();
   }
 
   close(): void {
     this.drain();
-    this.#failPending("localReset", "");
+    this.#queue.fail("localReset", "");
     for (const client of [...this.#clients]) client.close();
   }
 
   removeQueued(exchange: Exchange): void {
-    const at = this.#pending.indexOf(exchange);
-    if (at < 0) return;
-    this.#pending.splice(at, 1);
-    this.#leavePending();
-    this.#runtime.handles.upstream_rq_cancelled.inc();
+    this.#queue.remove(exchange);
   }
 
   connect(events: Http2Events): Http2Connecting {
@@ -98,18 +84,12 @@ export class H2Pool implements Pool, H2ClientOwner, ExchangeOwner {
   }
 
   onCapacity(client: H2Client): void {
-    const { breakers, handles } = this.#runtime;
-    while (this.#pending.length > 0 && client.canTake) {
-      const exchange = this.#pending.shift() as Exchange;
-      this.#leavePending();
-      if (breakers.requests.acquire()) {
-        client.assign(exchange);
-      } else {
-        handles.upstream_rq_pending_overflow.inc();
-        exchange.fail("overflow", "");
-      }
+    while (client.canTake) {
+      const next = this.#queue.next();
+      if (next === null) break;
+      client.assign(next);
     }
-    this.#connectForPending();
+    this.#connectForQueue();
     if (this.#draining) client.drain();
     else if (client.activeCount === 0 && this.#idleTimer === null) this.#armIdleTimer();
   }
@@ -117,11 +97,8 @@ export class H2Pool implements Pool, H2ClientOwner, ExchangeOwner {
   onClosed(client: H2Client, failure: ConnectFailure | null): void {
     this.#clients.delete(client);
     this.#runtime.breakers.connections.release();
-    if (failure !== null) {
-      this.#runtime.handles.upstream_rq_pending_failure_eject.add(this.#pending.length);
-      this.#failPending(failure.reason, failure.detail);
-    }
-    this.#connectForPending();
+    if (failure !== null) this.#queue.eject(failure);
+    this.#connectForQueue();
   }
 
   #clientWithRoom(): H2Client | null {
@@ -130,11 +107,11 @@ export class H2Pool implements Pool, H2ClientOwner, ExchangeOwner {
   }
 
   /** As many connections under way as those that wait need, as far as the breaker lets. */
-  #connectForPending(): void {
+  #connectForQueue(): void {
     const { breakers, handles } = this.#runtime;
     let coming = 0;
     for (const client of this.#clients) if (client.isConnecting) coming += client.capacity;
-    while (coming < this.#pending.length) {
+    while (coming < this.#queue.length) {
       if (!breakers.connections.acquire()) {
         handles.upstream_cx_overflow.inc();
         if (this.#clients.size > 0) return;
@@ -144,20 +121,6 @@ export class H2Pool implements Pool, H2ClientOwner, ExchangeOwner {
       this.#clients.add(client);
       coming += Math.max(1, client.capacity);
     }
-  }
-
-  #failPending(reason: ConnectFailure["reason"] | "localReset", detail: string): void {
-    const failed = this.#pending;
-    this.#pending = [];
-    for (const exchange of failed) {
-      this.#leavePending();
-      exchange.fail(reason, detail);
-    }
-  }
-
-  #leavePending(): void {
-    this.#runtime.breakers.pending.release();
-    this.#runtime.handles.upstream_rq_pending_active.dec();
   }
 
   /** One timer for all; what is idle for too long when it fires is closed. */
