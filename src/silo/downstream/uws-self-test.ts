@@ -12,8 +12,8 @@ const SEGMENT_GAP_MS = 20;
 /** The app answers that late, so that what follows a request arrives before its answer. */
 const ANSWER_DELAY_MS = 30;
 /**
- * How long a case may take: in ticks, not in time. Each one comes after a poll of this thread, which
- * is client and server, so that a busy machine does not make a good build look faulty.
+ * How long a case may take: in ticks, not in time. Each one comes after a poll of this thread,
+ * which is client and server, so that a busy machine does not make a good build look faulty.
  */
 const CASE_TICKS = 25;
 const TICK_MS = 20;
