@@ -27,6 +27,7 @@ import { Running } from "./running.ts";
 import { Server } from "./server.ts";
 import { SharedMemory } from "./shared-memory.ts";
 import { installSignals, type SignalActions } from "./signals.ts";
+import { SiloReserve } from "./silo-reserve.ts";
 import { Supervisor } from "./supervisor.ts";
 import { planTransports } from "./transports.ts";
 import { judgeUws } from "./uws-verdict.ts";
@@ -123,6 +124,7 @@ function build(blueprint: Blueprint): Site {
     concurrency,
     clock: systemClock,
     registry: acceptor ?? nobody,
+    reserve: new SiloReserve(SILO_ENTRY, systemClock),
     plan: (index) => ({
       index,
       concurrency,

@@ -62,16 +62,15 @@ export class SiloThread implements ConnectionTarget {
     });
   }
 
-  /** Starts the worker `entry`; edges are reported from the next turn of the event loop on. */
-  static spawn(entry: URL, plan: SiloPlan, onEdge: OnSiloEdge): SiloThread {
+  /**
+   * Starts the worker `from`, or tells the one that waited in reserve what it is. Edges are
+   * reported from the next turn of the event loop on.
+   */
+  static spawn(from: URL | Worker, plan: SiloPlan, onEdge: OnSiloEdge): SiloThread {
     const heartbeat = new SharedArrayBuffer(SILO_WORDS.count * Int32Array.BYTES_PER_ELEMENT);
     const channel = new MessageChannel();
     const boot: SiloBoot = { ...plan, heartbeat, controlPort: channel.port2 };
-    const worker = new Worker(entry, {
-      name: `silo-${plan.index}`,
-      workerData: boot,
-      transferList: [channel.port2],
-    });
+    const worker = started(from, boot);
     const words = new Int32Array(heartbeat);
     const parts = { index: plan.index, worker, control: channel.port1, words };
     const silo = new SiloThread(parts, onEdge);
@@ -154,6 +153,16 @@ export class SiloThread implements ConnectionTarget {
         assertNever(message);
     }
   }
+}
+
+function started(from: URL | Worker, boot: SiloBoot): Worker {
+  const transferList = [boot.controlPort];
+  if (from instanceof URL) {
+    return new Worker(from, { name: `silo-${boot.index}`, workerData: boot, transferList });
+  }
+  from.ref();
+  from.postMessage(boot, transferList);
+  return from;
 }
 
 interface SiloParts {

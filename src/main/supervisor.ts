@@ -6,6 +6,7 @@ import type { Clock, Timer } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
 import { RESTART, restartPauseMs } from "./backoff.ts";
 import type { SentConnection } from "./fd-ledger.ts";
+import type { SiloReserve } from "./silo-reserve.ts";
 import { type ConnectionTarget, type SiloEdge, type SiloPlan, SiloThread } from "./silo-thread.ts";
 
 const log = new Logger("main");
@@ -35,6 +36,8 @@ export interface SupervisorOptions {
   readonly concurrency: number;
   readonly clock: Clock;
   readonly registry: TargetRegistry;
+  /** Where replacements come from if it has one; null = they are started. */
+  readonly reserve: Pick<SiloReserve, "take" | "fillLater" | "close"> | null;
   /** Boot data of silo `index`; called for the first start and for each replacement. */
   plan(index: number): SiloPlan;
   /** The thread of silo `index` is gone: its gauges count nothing any more. */
@@ -102,6 +105,7 @@ export class Supervisor {
   /** Every silo finishes what it has; dead ones are no longer replaced. Idempotent. */
   drain(): void {
     this.#replacing = false;
+    void this.#options.reserve?.close();
     for (const { silo } of this.#seats) {
       if (silo.state !== "ready" && silo.state !== "starting") continue;
       silo.transition("drain", "");
@@ -142,7 +146,8 @@ export class Supervisor {
   }
 
   #spawn(index: number): SiloThread {
-    return SiloThread.spawn(this.#options.entry, this.#options.plan(index), (silo, edge) => {
+    const { entry, reserve, plan } = this.#options;
+    return SiloThread.spawn(reserve?.take() ?? entry, plan(index), (silo, edge) => {
       this.#onEdge(silo, edge);
     });
   }
@@ -163,7 +168,9 @@ export class Supervisor {
     const seat = this.#seats[silo.index];
     if (seat !== undefined) seat.readyAtMs = this.#options.clock.monotonicMs();
     this.#options.registry.register(silo);
-    if (this.#seats.every((each) => each.silo.state === "ready")) this.#onStart?.(null);
+    if (!this.#seats.every((each) => each.silo.state === "ready")) return;
+    this.#onStart?.(null);
+    this.#options.reserve?.fillLater();
   }
 
   #onStopped(silo: SiloThread, edge: SiloEdge): void {

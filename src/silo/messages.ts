@@ -47,6 +47,9 @@ export interface SiloBoot {
   readonly version: string;
 }
 
+/** `workerData` of a thread that loads its code and waits for its SiloBoot as a message. */
+export const RESERVE = { isReserve: true } as const;
+
 export interface SentModule {
   /** `VmConfig.codeKey` of the VMs that run it. */
   readonly key: string;

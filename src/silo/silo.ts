@@ -22,6 +22,7 @@ import {
   type ConfigUpdate,
   type FromSilo,
   type ListenerSeat,
+  type RESERVE,
   SILO_WORDS,
   type SiloBoot,
   type SiloControl,
@@ -34,12 +35,19 @@ const STOP_POLL_MS = 20;
 /** How long plugins that are not done when the silo stops may go on (ABI 2.9). */
 const PLUGIN_GRACE_MS = 5_000;
 
-const boot = workerData as SiloBoot;
 const port = present(parentPort, "the silo's parent port");
+const boot = await bootData();
 const log = new Logger("main");
 const loaded = loadNative();
 const native = loaded.kind === "loaded" ? loaded.bindings : null;
 const send = (message: FromSilo): void => port.postMessage(message);
+
+/** A thread in reserve has loaded all of its code when it comes here to wait. */
+function bootData(): Promise<SiloBoot> {
+  const given = workerData as SiloBoot | typeof RESERVE;
+  if (!("isReserve" in given)) return Promise.resolve(given);
+  return new Promise((resolve) => port.once("message", resolve));
+}
 
 /** @param beside runs with each beat */
 function startHeartbeat(beside: () => void): void {

@@ -104,6 +104,7 @@ const SETTINGS: readonly Setting[] = [
   { transport: "uws", isTls: true, fate: "exits" },
   { transport: "uws", isTls: true, fate: "stands still" },
   { transport: "codec", isTls: true, fate: "throws an error" },
+  { transport: "codec", isTls: false, fate: "exits" },
 ];
 
 for (const setting of SETTINGS) {

@@ -6,6 +6,7 @@ import { present } from "../../../src/base/assert.ts";
 import { setLogLevel } from "../../../src/base/log.ts";
 import { Acceptor } from "../../../src/main/acceptor.ts";
 import { Balancer } from "../../../src/main/balancer.ts";
+import { SiloReserve } from "../../../src/main/silo-reserve.ts";
 import { SUPERVISION, Supervisor } from "../../../src/main/supervisor.ts";
 import { ManualClock } from "../../harness/manual-clock.ts";
 import {
@@ -27,6 +28,7 @@ interface Rig {
   readonly door: Acceptor;
   readonly clock: ManualClock;
   readonly supervisor: Supervisor;
+  readonly reserve: SiloReserve;
   readonly retired: number[];
   /** Behaviour of the silos that are started from now on, by index. */
   readonly behaviours: string[];
@@ -36,15 +38,17 @@ function rig(concurrency: number, ...behaviours: string[]): Rig {
   const door = new Acceptor(present(NATIVE, "addon"), new Balancer("roundRobin"));
   const clock = new ManualClock();
   const retired: number[] = [];
+  const reserve = new SiloReserve(ENTRY, clock);
   const supervisor = new Supervisor({
     entry: ENTRY,
     concurrency,
     clock,
     registry: door,
+    reserve,
     plan: (index) => fakePlan(index, behaviours[index] ?? ""),
     retire: (index) => retired.push(index),
   });
-  return { door, clock, supervisor, retired, behaviours };
+  return { door, clock, supervisor, reserve, retired, behaviours };
 }
 
 async function open(door: Acceptor): Promise<number> {
@@ -112,6 +116,39 @@ describe("supervisor", NEEDS_NATIVE, () => {
     assert.deepEqual(retired, [0]);
     const [again] = await oneOnEach(port);
     assert.equal(await ask(again, "new"), "0:new");
+  });
+
+  it("fills the place of a silo that died with the thread in reserve, then makes another", async () => {
+    const { door, supervisor, clock, reserve } = make(2);
+    await supervisor.start();
+    assert.equal(reserve.isFilled, false, "silos that start have the processors first");
+    clock.advance(2_000);
+    assert.equal(reserve.isFilled, true);
+    const port = await open(door);
+    const [zero, one] = await oneOnEach(port);
+    zero.on("error", () => undefined);
+    const closed = once(zero, "close");
+    zero.write("throw");
+    await closed;
+    await turnsUntil(() => supervisor.silos[0]?.state === "ready");
+    assert.equal(reserve.isFilled, false, "it was taken");
+    const [again] = await oneOnEach(port);
+    assert.equal(await ask(again, "new"), "0:new");
+    assert.equal(await ask(one, "still"), "1:still");
+    clock.advance(2_000);
+    assert.equal(reserve.isFilled, true);
+  });
+
+  it("goes on without a reserve that dies while it waits", async () => {
+    const worker = new URL("./fixtures/dies.js", import.meta.url);
+    const clock = new ManualClock();
+    const reserve = new SiloReserve(worker, clock);
+    reserve.fillLater();
+    clock.advance(2_000);
+    assert.equal(reserve.isFilled, true);
+    await turnsUntil(() => !reserve.isFilled);
+    assert.equal(reserve.take(), null);
+    await reserve.close();
   });
 
   it("waits longer before each restart of a silo that dies again and again", async () => {
