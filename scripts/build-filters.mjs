@@ -57,7 +57,9 @@ function buildRust() {
   const rust = findRust();
   const registry = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry", "src");
   // Panic messages carry file names; these must not differ between machines.
-  const flags = [`--remap-path-prefix=${registry}=`, `--remap-path-prefix=${folder}=`];
+  const flags = [registry, folder, join(ROOT, "examples")].map(
+    (prefix) => `--remap-path-prefix=${prefix}=`,
+  );
   const env = { RUSTC: rust.rustc };
   const args = ["build", "--release", "--locked", "--target", RUST_TARGET];
   if (rust.source !== null) {
@@ -70,10 +72,13 @@ function buildRust() {
   // One flag per element: a path may hold a space.
   env.CARGO_ENCODED_RUSTFLAGS = flags.join("\x1f");
   run(rust.cargo, args, { cwd: folder, env });
+  const built = (filter) =>
+    join(folder, "target", RUST_TARGET, "release", `${filter.replace("-", "_")}.wasm`);
   for (const filter of ["add-header", "callouts", "toolbox"]) {
-    const library = `${filter.replace("-", "_")}.wasm`;
-    const built = join(folder, "target", RUST_TARGET, "release", library);
-    publish(built, join(folder, filter, `${filter}.wasm`));
+    publish(built(filter), join(folder, filter, `${filter}.wasm`));
+  }
+  for (const example of ["ext-auth", "jwt", "rate-limit"]) {
+    publish(built(example), join(ROOT, "examples", example, "rust", `${example}.wasm`));
   }
 }
 

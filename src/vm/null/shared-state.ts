@@ -74,7 +74,7 @@ export class ContextSharedData implements SharedData {
 
   expire(key: string, ttlMs: number): void {
     const args = Buffer.alloc(4);
-    args.writeUInt32LE(ttlMs);
+    args.writeUInt32LE(Math.min(ttlMs, TTL_MS_MAX));
     this.#foreign("granary.shared_data_ttl", args, key);
   }
 
@@ -82,6 +82,8 @@ export class ContextSharedData implements SharedData {
     return callForeign(this.#host, this.#id, name, Buffer.concat([args, bytesOf(key)]));
   }
 }
+/** 49 days. */
+const TTL_MS_MAX = 0xffff_ffff;
 const NOTHING = new Uint8Array(0);
 
 export class ContextQueues implements Queues {
