@@ -115,10 +115,9 @@ export class ProxyProcess {
     const { body } = await this.admin("/listeners");
     this.#ports.clear();
     for (const line of body.trim().split("\n")) {
-      const [name, address] = line.split("::");
-      if (name !== undefined && address !== undefined) {
-        this.#ports.set(name, Number(address.slice(address.lastIndexOf(":") + 1)));
-      }
+      // An IPv6 address has colons of its own.
+      const [, name, port] = /^(.*?)::.*:(\d+)$/.exec(line) ?? [];
+      if (name !== undefined) this.#ports.set(name, Number(port));
     }
   }
 
