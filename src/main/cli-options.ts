@@ -106,6 +106,18 @@ export const FLAGS = [
     value: "FILE",
     help: "passwords of image registries, as in Docker's config.json",
   },
+  {
+    long: "upstream",
+    short: "",
+    value: "URL",
+    help: "of dev: where requests go; default: answered on the spot",
+  },
+  {
+    long: "port",
+    short: "",
+    value: "PORT",
+    help: "of dev: where it listens on loopback; default 10000",
+  },
   { long: "version", short: "", value: "", help: "print the version and exit" },
   { long: "help", short: "h", value: "", help: "print this text and exit" },
 ] as const satisfies readonly FlagRow[];
@@ -127,6 +139,7 @@ export function helpText(): string {
     "  granary -c envoy.yaml [flags]",
     "  granary --mode validate -c envoy.yaml",
     "  granary inspect FILE.wasm",
+    "  granary dev FILTER.ts [--upstream URL | -c envoy.yaml] [flags]",
     "",
     "FLAGS",
     ...rows,

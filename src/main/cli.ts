@@ -17,6 +17,7 @@ import {
 import type { FullPolicy } from "../shm/shared-table.ts";
 import type { LogFullPolicy } from "../silo/log-ring.ts";
 import { FLAGS, type FlagName } from "./cli-options.ts";
+import { DEV_PORT, devBootstrap, upstreamUrl } from "./dev.ts";
 
 export type TransportChoice = "auto" | "codec" | "uws";
 export type ComponentLevels = readonly (readonly [LogComponent, LogLevel])[];
@@ -50,6 +51,8 @@ export interface ServeOptions {
 export type Command =
   | { readonly kind: "run"; readonly options: ServeOptions }
   | { readonly kind: "inspect"; readonly path: string }
+  /** `path`: the filter that the configuration must use. */
+  | { readonly kind: "dev"; readonly path: string; readonly options: ServeOptions }
   | { readonly kind: "help" }
   | { readonly kind: "version" }
   | { readonly kind: "error"; readonly message: string };
@@ -114,8 +117,33 @@ function interpret(values: Values, positionals: readonly string[], cores: number
     }
     return { kind: "inspect", path };
   }
+  if (word === "dev") {
+    if (path === undefined || rest.length > 0) {
+      throw new CommandLineError("dev takes one FILTER.ts, .js or .mjs");
+    }
+    return { kind: "dev", path, options: devOptions(path, values) };
+  }
   if (word !== undefined) throw new CommandLineError(`Unexpected argument '${word}'`);
+  for (const flag of ["upstream", "port"] as const) {
+    if (values[flag] !== undefined) throw new CommandLineError(`Argument --${flag} is for dev`);
+  }
   return { kind: "run", options: serveOptions(values, cores) };
+}
+
+/** One silo, and what is saved is taken; under a configuration of its own when none is given. */
+function devOptions(path: string, values: Values): ServeOptions {
+  const url = text(values, "upstream");
+  const hasOwn = values["config-path"] !== undefined || values["config-yaml"] !== undefined;
+  if (hasOwn && url !== "") {
+    throw new CommandLineError("dev takes --upstream or a configuration, not both");
+  }
+  const upstream = upstreamUrl(url);
+  if (url !== "" && upstream === null) {
+    throw new CommandLineError(`Argument --upstream: '${url}' is no http or https URL`);
+  }
+  const port = integer(values, "port", { fallback: DEV_PORT, max: 65_535, min: 0 });
+  const yaml = hasOwn ? {} : { "config-yaml": devBootstrap({ path, upstream, port }) };
+  return { ...serveOptions({ ...values, ...yaml }, 1), watch: true };
 }
 
 function serveOptions(values: Values, cores: number): ServeOptions {

@@ -3,6 +3,7 @@
  * starts half: whatever fails before every silo is ready ends the process with exit code 1.
  */
 import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
 import { parseCommandLine, type ServeOptions } from "./cli.ts";
@@ -10,6 +11,7 @@ import { helpText } from "./cli-options.ts";
 import { loadProgram, type Program } from "./configuration.ts";
 import { CpuPool } from "./cpu-pool.ts";
 import { inspectModule } from "./inspect.ts";
+import { addressText } from "./listen.ts";
 import { applyLogOptions } from "./log-levels.ts";
 import { type ServingReport, serve } from "./serve.ts";
 import { versionText } from "./version.ts";
@@ -49,14 +51,33 @@ export async function main(argv: readonly string[], hooks: MainHooks = {}): Prom
       return 1;
     case "run":
       return run(command.options, hooks);
+    case "dev":
+      return dev(command.options, command.path, hooks);
   }
 }
 
-async function run(options: ServeOptions, hooks: MainHooks): Promise<number> {
+/** Tells where the filter can be tried. */
+function dev(options: ServeOptions, path: string, hooks: MainHooks): Promise<number> {
+  const onServing = (report: ServingReport): void => {
+    for (const { address } of report.listeners) {
+      const where = addressText(address.host, address.port);
+      process.stdout.write(`http://${where} runs ${path}; a saved change is taken at once\n`);
+    }
+    hooks.onServing?.(report);
+  };
+  return run(options, { onServing }, path);
+}
+
+/** @param filter what the configuration must use; "" = anything */
+async function run(options: ServeOptions, hooks: MainHooks, filter = ""): Promise<number> {
   applyLogOptions(options);
   log.info(`initializing ${versionText()}, concurrency ${options.concurrency}`);
   const program = await prepare(options);
   if (program === null) return 1;
+  if (filter !== "" && !program.files.includes(resolve(filter))) {
+    log.error(`${originOf(options)} does not use ${filter}`);
+    return 1;
+  }
   if (options.mode === "validate") {
     process.stdout.write(`configuration '${originOf(options)}' OK\n`);
     return 0;

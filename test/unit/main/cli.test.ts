@@ -119,6 +119,30 @@ describe("command line", () => {
     assert.match(problem("serve"), /'serve'/);
   });
 
+  it("makes of dev a configuration with the filter, or takes one that is given", () => {
+    const alone = parseCommandLine(["dev", "f.ts", "--upstream", "https://a.example"], 8);
+    assert.ok(alone.kind === "dev");
+    assert.equal(alone.path, "f.ts");
+    const { concurrency, watch, configYaml } = alone.options;
+    assert.deepEqual([concurrency, watch], [1, true]);
+    const { clusters, listeners } = JSON.parse(configYaml).static_resources;
+    assert.equal(listeners[0].address.socket_address.port_value, 10_000);
+    assert.equal(clusters[0].type, "STRICT_DNS");
+    assert.match(JSON.stringify(clusters[0]), /"sni":"a.example"/);
+    assert.match(configYaml, /"port_value":443/);
+    const own = parseCommandLine(["dev", "f.ts", "-c", "x.yaml", "--concurrency", "2"], 8);
+    assert.ok(own.kind === "dev");
+    assert.deepEqual(
+      [own.options.configPath, own.options.configYaml, own.options.concurrency],
+      ["x.yaml", "", 2],
+    );
+    assert.match(problem("dev"), /one FILTER\.ts/);
+    assert.match(problem("dev", "a.ts", "--upstream", "ftp://x"), /no http or https URL/);
+    assert.match(problem("dev", "a.ts", "-c", "x", "--upstream", "http://x"), /not both/);
+    assert.match(problem("-c", "x", "--upstream", "http://x"), /--upstream is for dev/);
+    assert.match(problem("-c", "x", "--port", "1"), /--port is for dev/);
+  });
+
   it("answers --help and --version whatever else is written", () => {
     assert.equal(parseCommandLine(["--help"], 1).kind, "help");
     assert.equal(parseCommandLine(["--version", "-c", "x"], 1).kind, "version");
