@@ -7,7 +7,8 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { loadNative } from "../../src/base/native.ts";
+import { loadNative, NATIVE_SWITCH } from "../../src/base/native.ts";
+import { canReusePort } from "../../src/main/dispatch.ts";
 import { bootstrap, cluster, listener, wasmFilter } from "../harness/config.ts";
 import { FakeUpstream, plainResponse } from "../harness/fake-upstream.ts";
 import { REPOSITORY_ROOT } from "../harness/filter-rig.ts";
@@ -27,6 +28,9 @@ const UNMETERED =
 
 /** Without the addon main cannot hand connections to chosen silos. */
 const NO_ADDON = loadNative().kind === "loaded" ? false : "needs the native addon";
+/** Node has it from 22.12 on. */
+const NO_REUSE_PORT = (await canReusePort()) ? false : "this Node has no reusePort";
+const CLOSING = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
 let directory: string;
 let upstream: FakeUpstream;
@@ -111,6 +115,22 @@ test("connections are shared evenly by two silos", { skip: NO_ADDON }, async () 
   // Every silo has an upstream connection of its own for what it serves one after another.
   assert.equal(await proxy.stat("cluster.upstream.upstream_cx_total"), 2);
   for (const client of clients) client.close();
+  assert.equal(await proxy.stop(), 0);
+});
+
+test("without the addon the kernel shares connections between silos that listen themselves", {
+  skip: NO_REUSE_PORT,
+}, async () => {
+  const listeners = [listener()];
+  const yaml = bootstrap(listeners, [cluster("upstream", upstream.port)]);
+  const proxy = await startProxy({ yaml, concurrency: 2, env: { [NATIVE_SWITCH]: "off" } });
+  assert.match(proxy.log, /no native addon .* the kernel spreads connections/);
+  // That all of them go to one silo has a chance of one in 2^63.
+  for (let i = 0; i < 64; i++) {
+    const whole = await exchange(proxy.port("main"), CLOSING);
+    assert.match(whole, /^HTTP\/1\.1 200 OK\r\n/);
+  }
+  assert.equal(await proxy.stat("cluster.upstream.upstream_cx_total"), 2);
   assert.equal(await proxy.stop(), 0);
 });
 
