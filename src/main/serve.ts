@@ -4,6 +4,7 @@
  * connections that come early wait for the first silo. Thread: main.
  */
 import { writeFileSync } from "node:fs";
+import { url as inspectorUrl } from "node:inspector";
 import { type AdminServer, createAdminServer } from "../admin/server.ts";
 import type { BoundListener } from "../admin/types.ts";
 import { present } from "../base/assert.ts";
@@ -124,6 +125,7 @@ function build(blueprint: Blueprint): Site {
     concurrency,
     clock: systemClock,
     registry: acceptor ?? nobody,
+    isDebugged: () => inspectorUrl() !== undefined,
     reserve: new SiloReserve(SILO_ENTRY, systemClock),
     plan: (index) => ({
       index,

@@ -38,6 +38,8 @@ export interface SupervisorOptions {
   readonly registry: TargetRegistry;
   /** Where replacements come from if it has one; null = they are started. */
   readonly reserve: Pick<SiloReserve, "take" | "fillLater" | "close"> | null;
+  /** Whether a debugger may be stopping silos. */
+  isDebugged(): boolean;
   /** Boot data of silo `index`; called for the first start and for each replacement. */
   plan(index: number): SiloPlan;
   /** The thread of silo `index` is gone: its gauges count nothing any more. */
@@ -207,6 +209,8 @@ export class Supervisor {
   #watch(): void {
     this.#look = this.#options.clock.after(SUPERVISION.lookMs, () => {
       this.#watch();
+      // A debugger stops a silo for as long as its user thinks.
+      if (this.#options.isDebugged()) return;
       for (const seat of this.#seats) lookAt(seat);
     });
   }

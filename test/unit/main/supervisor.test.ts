@@ -30,6 +30,8 @@ interface Rig {
   readonly supervisor: Supervisor;
   readonly reserve: SiloReserve;
   readonly retired: number[];
+  /** What debuggers do. */
+  readonly debugging: { isOn: boolean };
   /** Behaviour of the silos that are started from now on, by index. */
   readonly behaviours: string[];
 }
@@ -38,17 +40,19 @@ function rig(concurrency: number, ...behaviours: string[]): Rig {
   const door = new Acceptor(present(NATIVE, "addon"), new Balancer("roundRobin"));
   const clock = new ManualClock();
   const retired: number[] = [];
+  const debugging = { isOn: false };
   const reserve = new SiloReserve(ENTRY, clock);
   const supervisor = new Supervisor({
     entry: ENTRY,
     concurrency,
     clock,
     registry: door,
+    isDebugged: () => debugging.isOn,
     reserve,
     plan: (index) => fakePlan(index, behaviours[index] ?? ""),
     retire: (index) => retired.push(index),
   });
-  return { door, clock, supervisor, reserve, retired, behaviours };
+  return { door, clock, supervisor, reserve, retired, debugging, behaviours };
 }
 
 async function open(door: Acceptor): Promise<number> {
@@ -178,6 +182,19 @@ describe("supervisor", NEEDS_NATIVE, () => {
     clock.advance(SUPERVISION.lookMs * (SUPERVISION.missesMax + 1));
     assert.equal(await answer, "0:x");
     visitor.destroy();
+  });
+
+  it("leaves a silo without heartbeat alone while a debugger may have stopped it", async () => {
+    const { supervisor, clock, debugging } = make(1);
+    await supervisor.start();
+    debugging.isOn = true;
+    const [silo] = supervisor.silos;
+    clock.advance(SUPERVISION.lookMs * (SUPERVISION.missesMax * 3));
+    assert.equal(silo?.state, "ready");
+    debugging.isOn = false;
+    clock.advance(SUPERVISION.lookMs * (SUPERVISION.missesMax + 1));
+    assert.notEqual(silo?.state, "ready");
+    await turnsUntil(() => supervisor.silos[0]?.state === "ready");
   });
 
   it("starts nothing when one silo fails to start, and says why", async () => {
