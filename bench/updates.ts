@@ -49,6 +49,7 @@ const lines = [
   `resident: ${mib(residentBytes[0] ?? 0)} after the first update, ` +
     `${mib(residentBytes.at(-1) ?? 0)} after the last, most ${mib(Math.max(...residentBytes))}`,
   `slope over the second half: ${mib(slope(secondHalf) * 1_000)} per 1,000 updates`,
+  `VMs of each silo afterwards: ${report.vms.join(", ")}`,
   `every 50th sample, MiB: ${residentBytes
     .filter((_, index) => index % 50 === 0)
     .map((bytes) => Math.round(bytes / MIB))

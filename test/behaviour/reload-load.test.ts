@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { loadUws } from "../../src/silo/downstream/uws-library.ts";
 import { runUpdateLoad } from "../harness/update-load.ts";
 
 test("200 connections lose nothing in 60 updates of code, configuration, routes, clusters", async () => {
@@ -16,5 +17,24 @@ test("200 connections lose nothing in 60 updates of code, configuration, routes,
   assert.deepEqual(report.failures, []);
   assert.equal(report.updateMs.length, 60);
   assert.ok(report.answers >= 1_000, `${report.answers} answers`);
+  assert.deepEqual(report.vms, [1, 1], "those of old versions are freed");
+  assert.equal(report.exitCode, 0);
+});
+
+const uws = await loadUws();
+
+test("the same on uWebSockets.js", {
+  skip: uws.kind === "absent" ? uws.reason : false,
+}, async () => {
+  const report = await runUpdateLoad({
+    connections: 100,
+    updates: 24,
+    concurrency: 2,
+    answersMin: 500,
+    args: ["--transport", "uws"],
+  });
+  assert.deepEqual(report.failures, []);
+  assert.equal(report.updateMs.length, 24);
+  assert.deepEqual(report.vms, [1, 1]);
   assert.equal(report.exitCode, 0);
 });

@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { cluster, listener } from "./config.ts";
 import { FakeUpstream, plainResponse } from "./fake-upstream.ts";
 import { guestText } from "./guest-source.ts";
@@ -30,6 +31,8 @@ export interface UpdateLoadReport {
   readonly updateMs: readonly number[];
   /** Resident bytes of the proxy after each update. */
   readonly residentBytes: readonly number[];
+  /** VMs of each silo once the last stream has ended: one, that of the last version. */
+  readonly vms: readonly number[];
   readonly exitCode: number | null;
 }
 
@@ -203,6 +206,19 @@ function residentBytes(pid: number | undefined): number {
   return Number(pages) * 4_096;
 }
 
+const VM_LOOKS_MAX = 200;
+
+/** Old VMs end with their streams, which the proxy hears of after the clients have gone. */
+async function settledVms(proxy: ProxyProcess): Promise<readonly number[]> {
+  for (let look = 1; ; look++) {
+    const { body } = await proxy.admin("/wasm?format=json");
+    const { silos } = JSON.parse(body) as { silos: { vms: unknown[] }[] };
+    const counts = silos.map(({ vms }) => vms.length);
+    if (counts.every((count) => count === 1) || look === VM_LOOKS_MAX) return counts;
+    await wait(20);
+  }
+}
+
 /** Runs the whole load; Linux only, for the resident bytes. */
 export async function runUpdateLoad(options: UpdateLoadOptions): Promise<UpdateLoadReport> {
   const upstreams = [await numberedUpstream(0), await numberedUpstream(1)];
@@ -223,9 +239,10 @@ export async function runUpdateLoad(options: UpdateLoadOptions): Promise<UpdateL
   await Promise.race([load.answered(options.answersMin ?? 0), Promise.all(clients)]);
   load.stop();
   await Promise.all(clients);
+  const vms = await settledVms(proxy);
   const exitCode = await proxy.stop();
   for (const upstream of upstreams) await upstream.close();
   load.dispose();
   const { answers, failures } = load;
-  return { answers, failures, updateMs, residentBytes: resident, exitCode };
+  return { answers, failures, updateMs, residentBytes: resident, vms, exitCode };
 }

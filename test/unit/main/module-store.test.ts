@@ -68,6 +68,35 @@ describe("modules", () => {
     assert.equal(tasks[0]?.options.budget, "unmetered");
   });
 
+  it("are those of listeners, services and stats sinks, each code once", async () => {
+    const named = (name: string): PluginConfig => {
+      const base = pluginConfig({ name });
+      return { ...base, vm: { ...base.vm, codeSha256: name, codeKey: name } };
+    };
+    const accessLogPlugins = [named("log"), named("filter")];
+    const httpFilters = [
+      { kind: "wasm", name: "f", plugin: named("filter"), disabled: false, versions: null },
+    ];
+    const http = { httpFilters, accessLogPlugins, routes: { virtualHosts: [] } };
+    const names = ["filter", "log", "service", "sink"];
+    const config = {
+      listeners: [{ filterChains: [{ kind: "http", http }] }],
+      services: [{ singleton: false, plugin: named("service") }],
+      statSinks: [named("sink")],
+      modules: names.map((sha256) => ({
+        sha256,
+        scriptName: null,
+        origin: sha256,
+        bytes: new Uint8Array(8),
+      })),
+    } as unknown as GranaryConfig;
+    const { modules } = await loadModules(config, { pool: fakePool([]), known: [], silos: 1 });
+    assert.deepEqual(
+      modules.map(({ key }) => key),
+      names,
+    );
+  });
+
   it("that are there already are used again", async () => {
     const { tasks, loaded } = await load({}, [CODE_SHA]);
     assert.deepEqual([tasks.length, loaded.modules.length], [0, 1]);

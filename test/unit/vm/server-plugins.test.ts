@@ -37,6 +37,19 @@ const namesIn = (lines: readonly string[]): string[] =>
   lines.map((line) => line.split(" ")[3] ?? "");
 
 describe("plugins of the server", () => {
+  it("keep their code and run on when no listener has them", () => {
+    const { host, thread } = started("here");
+    const before = host.vmCount;
+    host.stage([], new Map());
+    host.retain([]);
+    thread.timers.advance(20_000);
+    assert.equal(host.vmCount, before);
+    assert.ok(!thread.vmEventLines.includes("ended"));
+    // A plugin of a listener that comes later finds the code that they kept.
+    const late = pluginConfig({ name: "late", pluginKey: "late" });
+    assert.deepEqual(host.stage([late], new Map()), []);
+  });
+
   it("run on every thread unless there is to be one of them", () => {
     assert.deepEqual(namesIn(started("here").thread.lines), ["service", "single", "sink"]);
     assert.deepEqual(namesIn(started("elsewhere").thread.lines), ["service"]);
