@@ -37,6 +37,8 @@ export async function onRequestHeaders(ctx: HttpContext): Promise<void> {
   }
   const what = ctx.request.headers.get("x-do");
   if (what === "throw") throw new Error("told to throw");
+  if (what === "float") void Promise.reject(new Error("nobody looks"));
+  if (what === "float-call") void ctx.httpCall("no such cluster");
   if (what === "deny") ctx.sendLocalResponse(403, { body: "denied" });
 }
 
@@ -148,6 +150,14 @@ test(
     assert.equal((await send("x-ask: /now\r\n")).status, 200, "the next VM serves");
   },
 );
+
+test("a rejected promise that nobody waits for is told and ends nothing", limits, async () => {
+  assert.equal((await send("x-ask: /now\r\nx-do: float\r\n")).status, 200);
+  await untilLogged(rig.proxy, (line) => line.includes("nobody looked: Error: nobody looks"));
+  assert.equal((await send("x-ask: /now\r\nx-do: float-call\r\n")).status, 200);
+  assert.equal((await send("")).status, 200);
+  assert.doesNotMatch(rig.proxy.log, /silo 0 is replaced/);
+});
 
 test("a client that leaves ends the wait of its handler, and nothing fails", limits, async () => {
   const failures = (): number => rig.proxy.log.split("the VM failed").length;

@@ -68,6 +68,11 @@ export function startPlugin(
   return startCode(guestModule(source), overrides);
 }
 
+/** Starts one plugin with the given module. */
+export function startModule(bytes: Uint8Array): PluginFixture {
+  return startCode(new WebAssembly.Module(new Uint8Array(bytes)), {});
+}
+
 /** Starts one plugin of the null engine: `text` is a CommonJS module that exports handlers. */
 export function startScript(text: string, overrides: Partial<PluginConfig> = {}): PluginFixture {
   return startCode({ text, filename: "file:///filters/filter.js" }, overrides);
