@@ -69,7 +69,10 @@ class Incoming {
       this.isComplete = (stream.rstCode ?? 0) === 0;
       changes.wake();
     });
-    stream.on("wantTrailers", () => stream.sendTrailers(this.#trailersToSend));
+    stream.on("wantTrailers", () => {
+      // They would end a stream well that is being reset.
+      if (!this.#resetByUs) stream.sendTrailers(this.#trailersToSend);
+    });
     stream.on("error", () => undefined);
     stream.on("close", () => {
       this.isClosed = true;

@@ -75,7 +75,7 @@ export class H2Stream implements ExchangeConnection, ExchangeWriter {
   abandon(): void {
     if (this.#exchange === null) return;
     this.#end("local");
-    this.#stream?.close(NGHTTP2_CANCEL);
+    this.#reset(NGHTTP2_CANCEL);
     if (!this.#heardHead) this.#owner.probe();
   }
 
@@ -193,7 +193,7 @@ export class H2Stream implements ExchangeConnection, ExchangeWriter {
   /** What the upstream sent is no response. */
   #violation(exchange: Exchange, detail: string): void {
     this.#end("local");
-    this.#stream?.close(NGHTTP2_PROTOCOL_ERROR);
+    this.#reset(NGHTTP2_PROTOCOL_ERROR);
     exchange.fail("protocolError", detail);
   }
 
@@ -202,7 +202,16 @@ export class H2Stream implements ExchangeConnection, ExchangeWriter {
     const isWhole = exchange.requestComplete;
     exchange.detach();
     this.#end(null);
-    if (!isWhole) this.#stream?.close(NGHTTP2_CANCEL);
+    if (!isWhole) this.#reset(NGHTTP2_CANCEL);
+  }
+
+  /**
+   * Not at once: where the session is just reading the end of this stream, Node 22 and later would
+   * ask the stream that they have destroyed for its trailers, and abort the process for that.
+   */
+  #reset(code: number): void {
+    const stream = this.#stream;
+    if (stream !== null) setImmediate(() => stream.close(code));
   }
 
   #sendTrailers(stream: ClientHttp2Stream): void {
