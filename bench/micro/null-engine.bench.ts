@@ -5,6 +5,8 @@
  *
  * `node dist/bench/micro/null-engine.bench.js`
  */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { systemClock } from "../../src/base/clock.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
 import { CpuPool } from "../../src/main/cpu-pool.ts";
@@ -18,6 +20,7 @@ const TURNS = 10;
 const ROUNDS = 200;
 const WARM_UP_TURNS = 1_000;
 const STREAMS = 100;
+const MEMORY_STREAMS = 10_000;
 
 const FILTERS = {
   "no filter": [],
@@ -156,6 +159,34 @@ async function waits(): Promise<void> {
   }
 }
 
+/** Heap of a stream whose handler waits, over one that is paused by a sync handler. */
+function memory(): void {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const heapOf = (text: string): number => {
+    const fixture = startScript(`module.exports = { ${text} };`);
+    fixture.thread.level = 6;
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    const open = [...Array(MEMORY_STREAMS).keys()].map(() => fixture.open());
+    for (const { context } of open) context.onRequestHeaders(1, true);
+    collect();
+    const bytes = (process.memoryUsage().heapUsed - before) / open.length;
+    for (const { context } of open) context.onDestroy();
+    return bytes;
+  };
+  const paused = heapOf('onRequestHeaders() { return "pause"; }');
+  const sleeping = heapOf("async onRequestHeaders(ctx) { await ctx.sleep(1e6); }");
+  const called = heapOf('async onRequestHeaders(ctx) { await ctx.httpCall("known"); }');
+  for (const [name, bytes] of [
+    ["a handler that sleeps, with its timer", sleeping - paused],
+    ["one that waits for a callout, with the callout", called - paused],
+  ] as const) {
+    process.stdout.write(`${name.padEnd(52)} ${bytes.toFixed(0)} bytes over a paused stream\n`);
+  }
+}
+
 await requests();
 await waits();
+memory();
 process.exit(0);

@@ -139,7 +139,7 @@ export class StreamRunner {
   #look(ctx: StreamHttpContext, which: 0 | 1, half: WaitingHalf): void {
     half.isLookDue = false;
     const { body } = ctx.message(which);
-    if (ctx.waits.ended || ctx.halves[which] !== half || half.isBusy) return;
+    if (ctx.waits.ended || ctx.halves[which] !== half) return;
     if (body.unseen > 0 || half.endOfStream) {
       const { endOfStream } = half;
       body.unseen = 0;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { HeaderMap } from "../../../../src/http/header-map.ts";
 import { HEADERS_STATUS } from "../../../../src/vm/types.ts";
+import { FakeStream } from "../../../harness/fake-roles.ts";
 import { startScript } from "../../../harness/plugin-fixture.ts";
 
 test("a sync handler reads and changes headers within its callback", () => {
@@ -93,6 +94,30 @@ test("what a handler throws fails the VM, and its place is told", () => {
   const report = thread.lines.join("\n");
   assert.match(report, /the VM failed in proxy_on_request_headers: TypeError/);
   assert.match(report, /onRequestHeaders \(file:\/\/\/filters\/filter\.js:3:12\)/);
+});
+
+test("an access logger reads streams that have ended", () => {
+  const { plugin, thread } = startScript(`module.exports = {
+    onLog(ctx) { ctx.log.info("logged " + ctx.request.headers.get(":path")); },
+  };`);
+  plugin.log(new FakeStream());
+  assert.ok(thread.lines.some((line) => line.endsWith("logged /")));
+});
+
+test("a capability that is not allowed is refused, a callback that is not is not called", () => {
+  const { open, thread } = startScript(
+    `module.exports = {
+      onRequestHeaders(ctx) {
+        try { ctx.request.headers.set("x", "1"); } catch (error) { ctx.log.info(error.message); }
+      },
+      onResponseHeaders() { throw new Error("called"); },
+    };`,
+    { allowedCapabilities: ["proxy_log", "proxy_on_request_headers", "proxy_on_context_create"] },
+  );
+  const { context } = open();
+  context.onRequestHeaders(1, true);
+  assert.equal(context.onResponseHeaders(1, true), HEADERS_STATUS.continue);
+  assert.match(thread.lines.join("\n"), /proxy_replace_header_map_value: internalFailure/);
 });
 
 test("endless recursion is told as a stack overflow", () => {
