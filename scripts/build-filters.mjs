@@ -84,20 +84,20 @@ function buildRust() {
 
 function buildGo() {
   const folder = join(FILTERS, "go");
-  const output = join(folder, "build", "toolbox.wasm");
-  mkdirSync(dirname(output), { recursive: true });
   const args = ["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"];
-  run("go", [...args, "-o", output, "./toolbox"], {
-    cwd: folder,
-    env: { GOOS: "wasip1", GOARCH: "wasm", GOFLAGS: "", GOTOOLCHAIN: "local" },
-  });
-  publish(output, join(folder, "toolbox", "toolbox.wasm"));
+  const env = { GOOS: "wasip1", GOARCH: "wasm", GOFLAGS: "", GOTOOLCHAIN: "local" };
+  mkdirSync(join(folder, "build"), { recursive: true });
+  for (const filter of ["callouts", "toolbox"]) {
+    const output = join(folder, "build", `${filter}.wasm`);
+    run("go", [...args, "-o", output, `./${filter}`], { cwd: folder, env });
+    publish(output, join(folder, filter, `${filter}.wasm`));
+  }
 }
 
 function buildAssemblyScript() {
   const folder = join(FILTERS, "assemblyscript");
   run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: folder });
-  for (const filter of ["greeting", "toolbox"]) {
+  for (const filter of ["callouts", "greeting", "toolbox"]) {
     const args = [join(folder, "node_modules", "assemblyscript", "bin", "asc.js")];
     const output = join("build", `${filter}.wasm`);
     args.push(join(filter, "index.ts"), "--config", "asconfig.json", "--outFile", output);
