@@ -6,7 +6,6 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { SDKS, type Sdk } from "../conformance/case.ts";
 import { cluster } from "../harness/config.ts";
 import {
   FakeUpstream,
@@ -16,6 +15,10 @@ import {
 import { FilterRig, REPOSITORY_ROOT, type RequestParts } from "../harness/filter-rig.ts";
 import type { RawRequest } from "../harness/raw-requests.ts";
 import { valuesOf } from "../harness/raw-responses.ts";
+
+/** Those with Wasm code of the filter. */
+const SDKS = ["rust", "go", "assemblyscript"] as const;
+type Sdk = (typeof SDKS)[number];
 
 const codeOf = (sdk: Sdk): Uint8Array =>
   readFileSync(join(REPOSITORY_ROOT, `examples/filters/${sdk}/callouts/callouts.wasm`));
