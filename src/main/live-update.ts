@@ -185,7 +185,9 @@ export class LiveUpdate {
 
 /** Why `silo` refuses; nothing when it is gone, for its successor starts with what is decided. */
 async function prepare(silo: SiloThread, update: ConfigUpdate): Promise<readonly string[]> {
+  silo.isPreparing = true;
   const problems = await silo.call((remote) => remote.prepare(update));
+  silo.isPreparing = false;
   if (problems !== null) return problems;
   return isGone(silo) ? [] : [`silo ${silo.index} could not prepare the configuration`];
 }

@@ -46,6 +46,8 @@ export class SiloThread implements ConnectionTarget {
   readonly #words: Int32Array;
   readonly #ledger: FdLedger;
   readonly #onEdge: OnSiloEdge;
+  /** It starts plugins of an update: it may stand still as long as one that starts. */
+  isPreparing = false;
   #state: SiloState = "starting";
   #openConnections = 0;
 

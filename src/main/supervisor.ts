@@ -222,7 +222,8 @@ function lookAt(seat: Seat): void {
   const { pulse } = silo;
   seat.misses = pulse === seat.lastPulse ? seat.misses + 1 : 0;
   seat.lastPulse = pulse;
-  const limit = silo.state === "starting" ? SUPERVISION.startMissesMax : SUPERVISION.missesMax;
+  const isStarting = silo.state === "starting" || silo.isPreparing;
+  const limit = isStarting ? SUPERVISION.startMissesMax : SUPERVISION.missesMax;
   if (seat.misses < limit) return;
   silo.transition("fail", `no heartbeat for ${(seat.misses * SUPERVISION.lookMs) / 1_000} s`);
 }

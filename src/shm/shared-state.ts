@@ -67,6 +67,43 @@ export class SharedState {
   }
 }
 
+/**
+ * A state that no other thread sees, and that takes no memory before it is used: most plugins share
+ * nothing, and each trial start has a state of its own.
+ */
+export class PrivateSharedState {
+  readonly #clock: Clock;
+  readonly #bytes: number;
+  #made: SharedState | null = null;
+
+  /** @param bytes of data, and of queues */
+  constructor(clock: Clock, bytes: number) {
+    this.#clock = clock;
+    this.#bytes = bytes;
+  }
+
+  get isUsed(): boolean {
+    return this.#made !== null;
+  }
+
+  get data(): SharedData {
+    return this.#state.data;
+  }
+
+  get queues(): QueueSeat {
+    return this.#state.queues;
+  }
+
+  spaceOf(vmId: string): number {
+    return this.#state.spaceOf(vmId);
+  }
+
+  get #state(): SharedState {
+    this.#made ??= privateSharedState(this.#clock, this.#bytes);
+    return this.#made;
+  }
+}
+
 /** A state that no other thread sees. @param bytes of data, and of queues */
 export function privateSharedState(clock: Clock, bytes: number): SharedState {
   const regions = createSharedRegions({

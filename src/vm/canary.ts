@@ -7,7 +7,7 @@
 import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
 import { systemClock } from "../base/clock.ts";
 import type { GranaryConfig } from "../config/types.ts";
-import { privateSharedState } from "../shm/shared-state.ts";
+import { PrivateSharedState } from "../shm/shared-state.ts";
 import { createPluginHost } from "./plugin-host.ts";
 import type { PropertyHost, ThreadRoles } from "./roles.ts";
 import type { PluginModules } from "./types.ts";
@@ -57,7 +57,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       wallNs: () => systemClock.wallNs(),
       monotonicNs: () => systemClock.monotonicNs(),
     },
-    shared: privateSharedState(systemClock, CANARY_SHARED_BYTES),
+    shared: new PrivateSharedState(systemClock, CANARY_SHARED_BYTES),
     vmEvents: {
       created: () => undefined,
       ended: () => undefined,

@@ -5,7 +5,7 @@
 import { systemClock } from "../base/clock.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { PluginConfig } from "../config/types.ts";
-import { privateSharedState } from "../shm/shared-state.ts";
+import { PrivateSharedState } from "../shm/shared-state.ts";
 import { HttpStreamContext } from "./contexts.ts";
 import { FailedStreamContext } from "./failed-stream.ts";
 import { FailedConnection, NetworkContext } from "./network-context.ts";
@@ -175,7 +175,7 @@ class ThreadPluginHost implements PluginHost {
     const roles = this.#roles;
     if (mode === "live") return roles;
     if (this.#shadowRoles === null) {
-      const shared = privateSharedState(systemClock, LIMITS.shadowSharedBytes);
+      const shared = new PrivateSharedState(systemClock, LIMITS.shadowSharedBytes);
       this.#shadowRoles = shadowRoles(roles, shared, () => {
         this.#shadowCallouts++;
       });

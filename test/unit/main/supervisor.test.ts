@@ -197,6 +197,22 @@ describe("supervisor", NEEDS_NATIVE, () => {
     await turnsUntil(() => supervisor.silos[0]?.state === "ready");
   });
 
+  it("bears a silo that stands still in the start of an update's plugins for longer", async () => {
+    const { door, supervisor, behaviours, clock } = make(1, "take nothing");
+    await supervisor.start();
+    const visitor = await client(await open(door));
+    const answer = ask(visitor, "x");
+    await turnsUntil(() => supervisor.openConnections === 1);
+    const silo = present(supervisor.silos[0], "silo 0");
+    silo.isPreparing = true;
+    clock.advance(SUPERVISION.lookMs * (SUPERVISION.missesMax + 1));
+    assert.equal(silo.state, "ready");
+    behaviours[0] = "";
+    clock.advance(SUPERVISION.lookMs * SUPERVISION.startMissesMax);
+    assert.equal(await answer, "0:x");
+    visitor.destroy();
+  });
+
   it("starts nothing when one silo fails to start, and says why", async () => {
     for (const [behaviour, message] of [
       ["throw at start", /cannot start/],
