@@ -15,7 +15,8 @@ import { TextCache } from "./text-cache.ts";
 
 const EMPTY = new ArrayBuffer(0);
 /** Of all VMs of the thread: plugins use the same names. */
-const names = new TextCache();
+const names = new TextCache("names");
+const values = new TextCache("values");
 
 export class LinearMemory {
   #memory: WebAssembly.Memory | null = null;
@@ -58,6 +59,16 @@ export class LinearMemory {
     const bytes = this.#current();
     if (start + length > this.#size) return null;
     return names.text(bytes, start, length);
+  }
+
+  /** As {@link readLatin1}, for short texts that are often the same: values of headers. */
+  readValue(ptr: number, len: number): string | null {
+    const start = ptr >>> 0;
+    const length = len >>> 0;
+    if (length === 0) return "";
+    const bytes = this.#current();
+    if (start + length > this.#size) return null;
+    return values.text(bytes, start, length);
   }
 
   /** The bytes decoded as UTF-8 (log lines), or null when out of range. */
@@ -106,6 +117,17 @@ export class LinearMemory {
     const at = ptr >>> 0;
     if (at + 4 > this.#currentSize()) return false;
     this.#words.setUint32(at, value, true);
+    return true;
+  }
+
+  /** Writes a result's pointer and length; false, with nothing written, when out of range. */
+  writeSlice(ptrPtr: number, lenPtr: number, ptr: number, len: number): boolean {
+    const ptrAt = ptrPtr >>> 0;
+    const lenAt = lenPtr >>> 0;
+    const size = this.#currentSize();
+    if (ptrAt + 4 > size || lenAt + 4 > size) return false;
+    this.#words.setUint32(ptrAt, ptr, true);
+    this.#words.setUint32(lenAt, len, true);
     return true;
   }
 

@@ -64,7 +64,8 @@ export class GuestResults {
 
   /** Pointer 0 and length 0. */
   empty(ptrPtr: number, lenPtr: number): number {
-    return this.#write(ptrPtr, lenPtr, 0, 0) ? STATUS.ok : STATUS.invalidMemoryAccess;
+    const isWritten = this.#memory.writeSlice(ptrPtr, lenPtr, 0, 0);
+    return isWritten ? STATUS.ok : STATUS.invalidMemoryAccess;
   }
 
   /** Allocates `size` (>= 1) bytes and writes the out-parameters; the pointer, or 0. */
@@ -74,14 +75,7 @@ export class GuestResults {
     const ptr = this.#allocator.allocate(size);
     if (ptr === 0) return 0;
     // A memory may have grown meanwhile, but never shrinks: what was in range still is.
-    memory.writeU32(ptrPtr, ptr);
-    memory.writeU32(lenPtr, size);
+    memory.writeSlice(ptrPtr, lenPtr, ptr, size);
     return ptr;
-  }
-
-  #write(ptrPtr: number, lenPtr: number, ptr: number, len: number): boolean {
-    const memory = this.#memory;
-    if (!memory.isRange(ptrPtr, 4) || !memory.isRange(lenPtr, 4)) return false;
-    return memory.writeU32(ptrPtr, ptr) && memory.writeU32(lenPtr, len);
   }
 }

@@ -90,7 +90,7 @@ function setters(env: HostcallEnv) {
     proxy_add_header_map_value: (type, keyPtr, keyLen, valuePtr, valueLen) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
       const key = memory.readName(keyPtr, keyLen);
-      const value = memory.readLatin1(valuePtr, valueLen);
+      const value = memory.readValue(valuePtr, valueLen);
       if (key === null || value === null) return STATUS.invalidMemoryAccess;
       const map = writable(call, type);
       if (map === null) return refuse(env, "proxy_add_header_map_value", type);
@@ -104,7 +104,7 @@ function setters(env: HostcallEnv) {
     proxy_replace_header_map_value: (type, keyPtr, keyLen, valuePtr, valueLen) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
       const key = memory.readName(keyPtr, keyLen);
-      const value = memory.readLatin1(valuePtr, valueLen);
+      const value = memory.readValue(valuePtr, valueLen);
       if (key === null || value === null) return STATUS.invalidMemoryAccess;
       const map = writable(call, type);
       if (map === null) return refuse(env, "proxy_replace_header_map_value", type);

@@ -13,7 +13,7 @@ function textOf(cache: TextCache, text: string): string {
 
 describe("the cache of short texts", () => {
   it("gives the text of the bytes, whatever was asked for before", () => {
-    const cache = new TextCache();
+    const cache = new TextCache("names");
     const random = prng(7);
     const texts = Array.from({ length: 5_000 }, () => {
       const length = 1 + Math.floor(random() * 60);
@@ -26,7 +26,7 @@ describe("the cache of short texts", () => {
   });
 
   it("takes every byte", () => {
-    const cache = new TextCache();
+    const cache = new TextCache("names");
     const all = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
     for (const byte of [...all, ...all]) assert.equal(textOf(cache, byte), byte);
     assert.equal(textOf(cache, "\0".repeat(48)), "\0".repeat(48));
