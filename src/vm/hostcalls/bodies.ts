@@ -7,12 +7,12 @@ import { STATUS, WASI_NOT_CAPABLE } from "../../abi/enums.ts";
 import { HOSTCALL_NAMES, HOSTCALLS, type HostcallName } from "../../abi/hostcall-table.ts";
 import type { GroupHostcalls, HostcallGroup } from "../../abi/hostcall-types.ts";
 import type { HostFunction, HostFunctions } from "../../abi/imports.ts";
-import type { CurrentCall } from "../current-call.ts";
 import type { GuestLog } from "../guest-log.ts";
 import { bufferHostcalls } from "./buffers.ts";
 import { calloutHostcalls } from "./callouts.ts";
 import { configHostcalls } from "./config.ts";
 import { contextHostcalls } from "./context.ts";
+import { counted, type HostcallBody } from "./counted.ts";
 import { dnsHostcalls } from "./dns.ts";
 import type { HostcallEnv } from "./env.ts";
 import { foreignHostcalls } from "./foreign.ts";
@@ -71,26 +71,9 @@ export function createHostcalls(
   }
   const all = { ...functions, ...bodies };
   for (const [index, name] of HOSTCALL_NAMES.entries()) {
-    all[name] = counted(env.call, index, all[name] as CountedBody);
+    all[name] = counted(env.call, index, all[name] as HostcallBody);
   }
   return restrict(all, allowed, () => STATUS.internalFailure, env.log);
-}
-
-/** Wire parameters of the longest hostcall are fewer than these; those left over are undefined. */
-type CountedBody = (...wire: [P, P, P, P, P, P, P, P, P, P, P, P]) => number;
-type P = number | bigint;
-
-/** Counts the calls of `body` for the plugin that the guest acts for. */
-function counted(call: CurrentCall, index: number, body: CountedBody): CountedBody {
-  // Rest parameters would make an array of each call.
-  return (a, b, c, d, e, f, g, h, i, j, k, l) => {
-    const root = call.root;
-    if (root !== null) {
-      const { hostcalls } = root.cost;
-      hostcalls[index] = (hostcalls[index] as number) + 1;
-    }
-    return body(a, b, c, d, e, f, g, h, i, j, k, l);
-  };
 }
 
 /** WASI functions under the same restriction. proc_exit has no result and then does nothing. */
