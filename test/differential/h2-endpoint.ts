@@ -89,7 +89,9 @@ class Incoming {
     if (part.trailers !== undefined || part.end === true) stream.end();
     if (part.reset === undefined) return;
     this.#resetByUs = true;
-    stream.close(part.reset);
+    const code = part.reset;
+    // What was written before leaves first: newer Nodes would drop it, or end the stream well.
+    setImmediate(() => stream.close(code));
   }
 
   get messages(): readonly Message[] {
