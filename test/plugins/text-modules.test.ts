@@ -31,7 +31,10 @@ describe("the conformance tables", () => {
   });
 
   it("have a committed module of each SDK that declares its ABI and an allocator", () => {
-    for (const sdk of SDKS) {
+    // A script of the null engine is no module.
+    const compiled = SDKS.filter((sdk) => TOOLBOX_FILES[sdk].endsWith(".wasm"));
+    assert.deepEqual(compiled, ["rust", "go", "assemblyscript"]);
+    for (const sdk of compiled) {
       const module = new WebAssembly.Module(readFileSync(`${ROOT}/${TOOLBOX_FILES[sdk]}`));
       const names = WebAssembly.Module.exports(module).map((row) => row.name);
       assert.ok(
