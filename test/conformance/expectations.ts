@@ -254,6 +254,26 @@ const KNOWLEDGE: readonly ConformanceCase[] = [
   conformanceCase("set-property", "a property set in the request is read in the response", {
     expect: { headers: { "x-prop-x": "kept for the response" } },
   }),
+  conformanceCase("shared-data", "a value is kept, and replaced only by who has seen it last", {
+    expect: {
+      headers: {
+        "x-shared-data": "one",
+        "x-shared-stale": "refused",
+        "x-shared-fresh": "accepted",
+        "x-shared-absent": "absent",
+      },
+    },
+  }),
+  conformanceCase("queue", "a queue gives out what was put into it, once", {
+    expect: {
+      headers: {
+        "x-queue-item": "item",
+        "x-queue-then": "empty",
+        "x-queue-found": "same",
+        "x-queue-unknown": "absent",
+      },
+    },
+  }),
   conformanceCase("effective-context", "hostcalls act on the effective context", {
     expect: {
       headers: {

@@ -6,13 +6,19 @@ import {
   FilterHeadersStatusValues,
   LogLevelValues,
   WasmResultValues,
+  dequeue_shared_queue,
+  enqueue_shared_queue,
   get_buffer_bytes,
   get_current_time_nanoseconds,
+  get_shared_data,
   log,
   makeHeaderPair,
   proxy_set_effective_context,
+  register_shared_queue,
+  resolve_shared_queue,
   set_buffer_bytes,
   set_property,
+  set_shared_data,
   stream_context,
 } from "@gcoredev/proxy-wasm-sdk-as/assembly";
 import { setLogLevel } from "@gcoredev/proxy-wasm-sdk-as/assembly/fastedge";
@@ -103,6 +109,10 @@ export class ToolboxStream extends Context {
       this.useMetrics();
     } else if (name == "set-property") {
       must(set_property("x", String.UTF8.encode("kept for the response")));
+    } else if (name == "shared-data") {
+      this.useSharedData();
+    } else if (name == "queue") {
+      this.useQueue();
     } else if (name == "effective-context") {
       this.switchContext();
     } else if (name == "time") {
@@ -137,6 +147,33 @@ export class ToolboxStream extends Context {
     must(root.gauge.increment(5));
     must(root.gauge.increment(-3));
     must(root.histogram.record(root.histogram.metric_id, 7));
+  }
+
+  private useSharedData(): void {
+    must(set_shared_data("toolbox", String.UTF8.encode("one")));
+    const read = get_shared_data("toolbox");
+    must(read.result);
+    const cas = read.cas;
+    const stale = set_shared_data("toolbox", String.UTF8.encode("stale"), cas + 1);
+    const fresh = set_shared_data("toolbox", String.UTF8.encode("two"), cas);
+    const absent = get_shared_data("toolbox-absent").result;
+    this.found("x-shared-data", textOf(read.value));
+    this.found("x-shared-stale", stale == WasmResultValues.Ok ? "accepted" : "refused");
+    this.found("x-shared-fresh", fresh == WasmResultValues.Ok ? "accepted" : "refused");
+    this.found("x-shared-absent", absent == WasmResultValues.Ok ? "there" : "absent");
+  }
+
+  private useQueue(): void {
+    const queue = register_shared_queue("toolbox-queue").token;
+    const found = resolve_shared_queue("toolbox-vm", "toolbox-queue").token;
+    const unknown = resolve_shared_queue("toolbox-vm", "toolbox-unknown").result;
+    must(enqueue_shared_queue(queue, String.UTF8.encode("item")));
+    const item = textOf(dequeue_shared_queue(queue).data);
+    const nothing = dequeue_shared_queue(queue).result;
+    this.found("x-queue-item", item);
+    this.found("x-queue-then", nothing == WasmResultValues.Ok ? "another" : "empty");
+    this.found("x-queue-found", found == queue ? "same" : "other");
+    this.found("x-queue-unknown", unknown == WasmResultValues.Ok ? "there" : "absent");
   }
 
   private switchContext(): void {
@@ -232,6 +269,10 @@ export class ToolboxStream extends Context {
     const status = stream_context.headers.response.get(":status");
     log(LogLevelValues.info, `toolbox log code=${code} path=${path} status=${status}`);
   }
+}
+
+function textOf(bytes: ArrayBuffer | null): string {
+  return bytes === null ? "" : String.UTF8.decode(bytes);
 }
 
 function editBody(

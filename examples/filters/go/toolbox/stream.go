@@ -82,6 +82,10 @@ func (s *stream) OnHttpRequestHeaders(count int, _ bool) types.Action {
 		must(proxywasm.SetProperty([]string{"x"}, []byte("kept for the response")))
 	case "effective-context":
 		s.switchContext()
+	case "shared-data":
+		s.useSharedData()
+	case "queue":
+		s.useQueue()
 	case "empty-header":
 		s.tellEmptyFromAbsent()
 	case "log-levels":
@@ -138,6 +142,43 @@ func (s *stream) switchContext() {
 	s.found("x-effective-unknown", unknown)
 	s.found("x-effective-root", strconv.Itoa(len(seenByRoot)))
 	s.found("x-effective-own", seenByStream)
+}
+
+// either is one of two words.
+func either(is bool, yes, no string) string {
+	if is {
+		return yes
+	}
+	return no
+}
+
+func (s *stream) useSharedData() {
+	must(proxywasm.SetSharedData("toolbox", []byte("one"), 0))
+	value, cas, err := proxywasm.GetSharedData("toolbox")
+	must(err)
+	stale := proxywasm.SetSharedData("toolbox", []byte("stale"), cas+1)
+	fresh := proxywasm.SetSharedData("toolbox", []byte("two"), cas)
+	_, _, absent := proxywasm.GetSharedData("toolbox-absent")
+	s.found("x-shared-data", string(value))
+	s.found("x-shared-stale", either(stale == nil, "accepted", "refused"))
+	s.found("x-shared-fresh", either(fresh == nil, "accepted", "refused"))
+	s.found("x-shared-absent", either(absent == nil, "there", "absent"))
+}
+
+func (s *stream) useQueue() {
+	queue, err := proxywasm.RegisterSharedQueue("toolbox-queue")
+	must(err)
+	found, err := proxywasm.ResolveSharedQueue("toolbox-vm", "toolbox-queue")
+	must(err)
+	_, unknown := proxywasm.ResolveSharedQueue("toolbox-vm", "toolbox-unknown")
+	must(proxywasm.EnqueueSharedQueue(queue, []byte("item")))
+	item, err := proxywasm.DequeueSharedQueue(queue)
+	must(err)
+	_, nothing := proxywasm.DequeueSharedQueue(queue)
+	s.found("x-queue-item", string(item))
+	s.found("x-queue-then", either(nothing == nil, "another", "empty"))
+	s.found("x-queue-found", either(found == queue, "same", "other"))
+	s.found("x-queue-unknown", either(unknown == nil, "there", "absent"))
 }
 
 func (s *stream) tellEmptyFromAbsent() {

@@ -120,6 +120,31 @@ const REQUEST_CASES: Readonly<Record<string, (ctx: Ctx, count: number) => Action
   },
   metrics: (ctx) => void useMetrics(ctx),
   "set-property": (ctx) => void ctx.properties.set("x", "kept for the response"),
+  "shared-data": (ctx) => {
+    const { sharedData } = ctx;
+    sharedData.set("toolbox", "one");
+    const read = sharedData.get("toolbox");
+    const cas = read?.cas ?? 0;
+    const stale = sharedData.set("toolbox", "stale", cas + 1);
+    const fresh = sharedData.set("toolbox", "two", cas);
+    found(ctx, "x-shared-data", read?.text() ?? "");
+    found(ctx, "x-shared-stale", stale ? "accepted" : "refused");
+    found(ctx, "x-shared-fresh", fresh ? "accepted" : "refused");
+    found(ctx, "x-shared-absent", sharedData.get("toolbox-absent") ? "there" : "absent");
+    return "continue";
+  },
+  queue: (ctx) => {
+    const { queues } = ctx;
+    const queue = queues.register("toolbox-queue");
+    queues.enqueue(queue, "item");
+    found(ctx, "x-queue-item", Buffer.from(queues.dequeue(queue) ?? []).toString());
+    found(ctx, "x-queue-then", queues.dequeue(queue) === null ? "empty" : "another");
+    const same = queues.resolve("toolbox-vm", "toolbox-queue") === queue;
+    found(ctx, "x-queue-found", same ? "same" : "other");
+    const unknown = queues.resolve("toolbox-vm", "toolbox-unknown");
+    found(ctx, "x-queue-unknown", unknown === null ? "absent" : "there");
+    return "continue";
+  },
   "empty-header": (ctx) => {
     for (const name of ["x-empty", "x-absent"]) {
       found(ctx, `${name}-is`, ctx.request.headers.has(name) ? "there" : "absent");

@@ -105,6 +105,32 @@ impl Stream {
         self.found("x-effective-own", seen_by_stream);
     }
 
+    fn use_shared_data(&mut self) {
+        self.set_shared_data("toolbox", Some(b"one"), None).unwrap();
+        let (value, cas) = self.get_shared_data("toolbox");
+        let cas = cas.unwrap();
+        let stale = self.set_shared_data("toolbox", Some(b"stale"), Some(cas + 1));
+        let fresh = self.set_shared_data("toolbox", Some(b"two"), Some(cas));
+        let (absent, _) = self.get_shared_data("toolbox-absent");
+        self.found("x-shared-data", String::from_utf8(value.unwrap_or_default()).unwrap());
+        self.found("x-shared-stale", if stale.is_err() { "refused" } else { "accepted" });
+        self.found("x-shared-fresh", if fresh.is_err() { "refused" } else { "accepted" });
+        self.found("x-shared-absent", if absent.is_some() { "there" } else { "absent" });
+    }
+
+    fn use_queue(&mut self) {
+        let queue = self.register_shared_queue("toolbox-queue");
+        let found = self.resolve_shared_queue("toolbox-vm", "toolbox-queue");
+        let unknown = self.resolve_shared_queue("toolbox-vm", "toolbox-unknown");
+        self.enqueue_shared_queue(queue, Some(b"item")).unwrap();
+        let item = self.dequeue_shared_queue(queue).unwrap().unwrap_or_default();
+        let nothing = self.dequeue_shared_queue(queue).unwrap();
+        self.found("x-queue-item", String::from_utf8(item).unwrap());
+        self.found("x-queue-then", if nothing.is_some() { "another" } else { "empty" });
+        self.found("x-queue-found", if found == Some(queue) { "same" } else { "other" });
+        self.found("x-queue-unknown", if unknown.is_some() { "there" } else { "absent" });
+    }
+
     fn tell_empty_from_absent(&mut self) {
         for name in ["x-empty", "x-absent"] {
             let value = self.get_http_request_header(name);
@@ -169,6 +195,8 @@ impl HttpContext for Stream {
             "metrics" => self.use_metrics(),
             "set-property" => self.set_property(vec!["x"], Some(b"kept for the response")),
             "effective-context" => self.switch_context(),
+            "shared-data" => self.use_shared_data(),
+            "queue" => self.use_queue(),
             "empty-header" => self.tell_empty_from_absent(),
             "time" => self.read_time(),
             "log-levels" => {
