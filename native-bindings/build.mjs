@@ -12,7 +12,9 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-export const ADDON_SOURCE = join(here, "granary.c");
+const ADDON_SOURCES = ["granary.c", "sockets.c"].map((name) => join(here, name));
+/** What the binary depends on. */
+export const ADDON_INPUTS = [...ADDON_SOURCES, join(here, "sockets.h")];
 export const ADDON_BINARY = join(here, "build", "granary.node");
 
 function isExecutable(path) {
@@ -66,7 +68,7 @@ export function buildAddon() {
   const uvFlags = uv === null ? [] : ["-DGRANARY_WITH_UV", "-isystem", uv];
   const result = spawnSync(
     compiler,
-    [...flags, "-isystem", headers, ...uvFlags, ADDON_SOURCE, "-o", fresh],
+    [...flags, "-isystem", headers, ...uvFlags, ...ADDON_SOURCES, "-o", fresh],
     { encoding: "utf8" },
   );
   if (result.status !== 0) {

@@ -7,6 +7,7 @@
  *   socketEnds(fd)  -> "peerIp peerPort localIp localPort" of an IP socket, "" for anything else.
  *   capReceiveBuffer(fd, bytes) -> the bytes that the kernel now keeps at most for fd, or -errno.
  *   armLoopGuard()  -> true when the guard of this thread is armed (built with uv.h).
+ *   openSockets(events, deliver) -> calls on this thread's sockets, see sockets.c; null without uv.h.
  *
  * The guard: uWebSockets.js registers sockets as uv_poll handles that nobody closes when a worker
  * is killed; libuv then aborts the whole process ("uv_loop_close() while having open handles").
@@ -14,19 +15,15 @@
  * that is added when the thread starts finds exactly the handles that native code left behind. Only
  * uv_poll handles are closed: timers of V8's platform live on the same loop and are closed by Node.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define NAPI_VERSION 8
-#include <node_api.h>
+#include "sockets.h"
 
 #ifdef GRANARY_WITH_UV
 #include <uv.h>
@@ -76,41 +73,8 @@ static napi_value cap_receive_buffer(napi_env env, napi_callback_info info) {
   return make_int(env, bytes);
 }
 
-/* "ip port" into text, or false where the address is no IP address. */
-static bool end_text(const struct sockaddr_storage* address, char* text, size_t size) {
-  char ip[INET6_ADDRSTRLEN];
-  const void* bytes = NULL;
-  unsigned port = 0;
-  if (address->ss_family == AF_INET) {
-    const struct sockaddr_in* v4 = (const struct sockaddr_in*)address;
-    bytes = &v4->sin_addr;
-    port = ntohs(v4->sin_port);
-  } else if (address->ss_family == AF_INET6) {
-    const struct sockaddr_in6* v6 = (const struct sockaddr_in6*)address;
-    bytes = &v6->sin6_addr;
-    port = ntohs(v6->sin6_port);
-  }
-  if (bytes == NULL || inet_ntop(address->ss_family, bytes, ip, sizeof ip) == NULL) return false;
-  snprintf(text, size, "%s %u", ip, port);
-  return true;
-}
-
 static napi_value socket_ends(napi_env env, napi_callback_info info) {
-  int fd = fd_argument(env, info);
-  struct sockaddr_storage peer = {0};
-  struct sockaddr_storage local = {0};
-  socklen_t peer_size = sizeof peer;
-  socklen_t local_size = sizeof local;
-  char ends[2][INET6_ADDRSTRLEN + 8];
-  char text[sizeof ends + 2] = "";
-  if (getpeername(fd, (struct sockaddr*)&peer, &peer_size) == 0 &&
-      getsockname(fd, (struct sockaddr*)&local, &local_size) == 0 &&
-      end_text(&peer, ends[0], sizeof ends[0]) && end_text(&local, ends[1], sizeof ends[1])) {
-    snprintf(text, sizeof text, "%s %s", ends[0], ends[1]);
-  }
-  napi_value result = NULL;
-  napi_create_string_latin1(env, text, NAPI_AUTO_LENGTH, &result);
-  return result;
+  return granary_socket_ends(env, fd_argument(env, info));
 }
 
 #ifdef GRANARY_WITH_UV
@@ -218,6 +182,7 @@ NAPI_MODULE_INIT() {
       {"socketEnds", NULL, socket_ends, NULL, NULL, NULL, napi_enumerable, NULL},
       {"capReceiveBuffer", NULL, cap_receive_buffer, NULL, NULL, NULL, napi_enumerable, NULL},
       {"armLoopGuard", NULL, arm_loop_guard, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"openSockets", NULL, granary_open_sockets, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof properties / sizeof *properties, properties);
   return exports;

@@ -133,7 +133,7 @@ export async function buildAddon() {
   const addon = await import(pathToFileURL(join(ROOT, "native-bindings", "build.mjs")).href);
   const compiler = addon.findCompiler();
   const inputs = hashOf(
-    readFileSync(addon.ADDON_SOURCE),
+    ...addon.ADDON_INPUTS.map((path) => readFileSync(path)),
     compiler ?? "none",
     process.platform,
     process.arch,

@@ -29,6 +29,49 @@ export interface NativeBindings {
    * libuv.
    */
   armLoopGuard(): boolean;
+  /**
+   * The sockets of this thread; once per thread, which closes them when it ends. Null: built
+   * without
+   * libuv. In each turn of the loop `deliver` is called once with the number of pairs (slot, flags
+   * of SOCKET_READY) that stand in `events`.
+   */
+  openSockets(events: Int32Array, deliver: (count: number) => void): SocketCalls | null;
+}
+
+/** What a socket is ready for, and what `watch` asks for. */
+export const SOCKET_READY = {
+  readable: 1,
+  writable: 2,
+  /** An error is pending, and the socket is watched no more; reading or writing tells it. */
+  failed: 4,
+} as const;
+
+/**
+ * Calls on the sockets of one thread. A socket is a slot >= 0; results below 0 are a negative
+ * errno, -EBADF for a slot that is not open. None blocks.
+ */
+export interface SocketCalls {
+  /** The slot of a connected stream socket, which belongs to the table unless it fails. */
+  adopt(fd: number): number;
+  /** Begins to connect and watches until it is decided; `takeError` tells. @param ip no zone */
+  connect(ip: string, port: number): number;
+  takeError(slot: number): number;
+  /** `peerIp peerPort localIp localPort`; "" where there is none any more. */
+  ends(slot: number): string;
+  watch(slot: number, flags: number): number;
+  /** Bytes read into `into`, 0 = the peer sent FIN. */
+  receive(slot: number, into: Uint8Array): number;
+  /** Latin1; bytes that the kernel took, which may be fewer. */
+  sendText(slot: number, text: string): number;
+  sendBytes(slot: number, bytes: Uint8Array, from: number): number;
+  /** As one segment where possible. */
+  sendBoth(slot: number, text: string, bytes: Uint8Array): number;
+  /** Sends FIN. */
+  finish(slot: number): number;
+  /** @param reset 1: the peer sees RST */
+  close(slot: number, reset: 0 | 1): number;
+  /** The descriptor, which is the caller's now. */
+  release(slot: number): number;
 }
 
 /** What a load attempt gave: the bindings, or why there are none. */

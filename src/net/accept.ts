@@ -4,6 +4,8 @@
 import { Socket } from "node:net";
 import { TLSSocket, type TLSSocketOptions } from "node:tls";
 import type { BodySlab } from "../shm/body-slab.ts";
+import { NativeConnection } from "./native-connection.ts";
+import { nativeSockets } from "./native-sockets.ts";
 import { ReadWindow } from "./read-window.ts";
 import { SOCKET_BUFFER_BYTES, SocketConnection } from "./socket-connection.ts";
 import { clientCertificateFault, type TlsServerContext } from "./tls-server.ts";
@@ -53,7 +55,11 @@ export function acceptConnection(
   tls: TlsServerContext | null,
 ): AcceptedConnection {
   if (tls !== null) return acceptTls(source, events, tls);
-  if ("fd" in source) return acceptPlain({ fd: source.fd }, events, slab);
+  if ("fd" in source) {
+    const sockets = nativeSockets();
+    if (sockets !== null) return NativeConnection.adopt(sockets, source.fd, events, slab);
+    return acceptPlain({ fd: source.fd }, events, slab);
+  }
   const early = source.early ?? NOTHING;
   const detached = detach(source.socket);
   if (detached !== null) {

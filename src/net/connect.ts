@@ -7,6 +7,8 @@ import { Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { BodySlab } from "../shm/body-slab.ts";
 import { onread } from "./accept.ts";
+import { NativeConnection } from "./native-connection.ts";
+import { nativeSockets } from "./native-sockets.ts";
 import { ReadWindow } from "./read-window.ts";
 import { SOCKET_BUFFER_BYTES, SocketConnection } from "./socket-connection.ts";
 import { peerFault, type TlsClientOptions } from "./tls-client.ts";
@@ -36,6 +38,11 @@ export function connectTo(
   slab: BodySlab,
   tls: TlsClientOptions | null,
 ): Connection {
+  const sockets = tls === null ? nativeSockets() : null;
+  // The addon knows no zones of IPv6 (fe80::1%eth0).
+  if (sockets !== null && !target.host.includes("%")) {
+    return NativeConnection.connect(sockets, target, events, slab);
+  }
   const window = new ReadWindow(slab, "always");
   const connection = new SocketConnection(events, window);
   connection.remoteAddress = target.host;

@@ -19,9 +19,9 @@ import {
   writeTextDirectly,
 } from "./direct-writes.ts";
 import type { ReadWindow } from "./read-window.ts";
+import { socketError } from "./socket-error.ts";
 import { tlsInfoOf } from "./tls-info.ts";
 import type { Connection, ConnectionEvents, TlsInfo } from "./types.ts";
-import { writeError } from "./write-error.ts";
 
 /** Bodies up to this size are copied behind the text, which is cheaper than a second segment. */
 const JOIN_BYTES_MAX = 4_096;
@@ -198,7 +198,7 @@ export class SocketConnection implements Connection, WriteOwner {
       this.#keep(chunk);
       return false;
     }
-    this.#socket?.destroy(writeError(result));
+    this.#socket?.destroy(socketError("write", result));
     return true;
   }
 
@@ -227,7 +227,7 @@ export class SocketConnection implements Connection, WriteOwner {
   }
 
   onHandleWritten(status: number): void {
-    if (status < 0 && !this.#closed) this.#socket?.destroy(writeError(status));
+    if (status < 0 && !this.#closed) this.#socket?.destroy(socketError("write", status));
     else this.#onWritten();
   }
 

@@ -9,6 +9,7 @@ const BINDINGS: NativeBindings = {
   socketEnds: () => "",
   capReceiveBuffer: () => -1,
   armLoopGuard: () => false,
+  openSockets: () => null,
 };
 const LOADED: NativeResult = { kind: "loaded", bindings: BINDINGS, path: "granary.node" };
 const ABSENT: NativeResult = { kind: "absent", reason: "not built" };

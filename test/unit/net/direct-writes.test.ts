@@ -10,7 +10,7 @@ import {
   writeBytesDirectly,
   writeTextDirectly,
 } from "../../../src/net/direct-writes.ts";
-import { writeError } from "../../../src/net/write-error.ts";
+import { socketError } from "../../../src/net/socket-error.ts";
 
 const server = createServer();
 after(() => server.close());
@@ -136,7 +136,7 @@ test("a write that is pending when the socket is destroyed is told as cancelled"
   while (writeBytesDirectly(handle, bytes, owner) === 0);
   near.destroy();
   await owner.told;
-  assert.equal(writeError(owner.statuses[0] as number).message, "write ECANCELED");
+  assert.equal(socketError("write", owner.statuses[0] as number).message, "write ECANCELED");
   far.destroy();
 });
 
