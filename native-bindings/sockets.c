@@ -355,7 +355,10 @@ static napi_value receive(napi_env env, napi_callback_info info) {
   char* bytes = NULL;
   size_t length = 0;
   if (made.at == NULL) return make_int(env, -EBADF);
-  if (!bytes_of(env, made.values[1], &bytes, &length)) return make_int(env, -EINVAL);
+  /* Memory that has moved away has no length: reading nothing would look like the end. */
+  if (!bytes_of(env, made.values[1], &bytes, &length) || length == 0) {
+    return make_int(env, -EINVAL);
+  }
   ssize_t got;
   do {
     got = recv(made.at->fd, bytes, length, 0);

@@ -74,7 +74,7 @@ function buildRust() {
   run(rust.cargo, args, { cwd: folder, env });
   const built = (filter) =>
     join(folder, "target", RUST_TARGET, "release", `${filter.replace("-", "_")}.wasm`);
-  for (const filter of ["add-header", "callouts", "toolbox"]) {
+  for (const filter of ["add-header", "body-window", "callouts", "toolbox"]) {
     publish(built(filter), join(folder, filter, `${filter}.wasm`));
   }
   for (const example of ["ext-auth", "jwt", "rate-limit"]) {

@@ -39,6 +39,10 @@ export const LIMITS = {
   guestHeadersBytes: 4_194_304,
   /** A body or TCP buffer that a guest adds to. */
   guestBufferBytes: 67_108_864,
+  /** Memory that a guest lends for the body of one stream: one read brings no more. */
+  bodyWindowBytes: 1_048_576,
+  /** Bodies that one VM lends memory for at a time. */
+  bodyWindowsCount: 4_096,
   /** Filter state of one stream, or of one connection. */
   filterStateBytes: 16_777_216,
   /** Argument and result of a foreign function that computes: no decompression bombs. */

@@ -13,7 +13,7 @@ import type { BodySlab } from "../shm/body-slab.ts";
 import type { AcceptedConnection } from "./accept.ts";
 import type { ConnectTarget } from "./connect.ts";
 import { type NativeSocketOwner, ownSocket } from "./native-sockets.ts";
-import { ReadWindow } from "./read-window.ts";
+import { ReadWindow, type WindowSocket } from "./read-window.ts";
 import { connectError, socketError, WOULD_BLOCK } from "./socket-error.ts";
 import type { ConnectEvents, ConnectionEvents } from "./types.ts";
 import { UnsentBytes } from "./unsent-bytes.ts";
@@ -29,7 +29,7 @@ function tellClose(connection: NativeConnection): void {
   connection.tellClose();
 }
 
-export class NativeConnection implements AcceptedConnection, NativeSocketOwner {
+export class NativeConnection implements AcceptedConnection, NativeSocketOwner, WindowSocket {
   remoteAddress = "";
   remotePort = 0;
   localAddress = "";
@@ -43,7 +43,7 @@ export class NativeConnection implements AcceptedConnection, NativeSocketOwner {
   /** Set while it connects: told of the outcome. */
   #connecting: ConnectEvents | null = null;
   #slot = -1;
-  #buffer: Buffer;
+  #buffer: Uint8Array;
   /** What the addon watches. */
   #watched = 0;
   readonly #unsent = new UnsentBytes();
@@ -62,6 +62,7 @@ export class NativeConnection implements AcceptedConnection, NativeSocketOwner {
     this.#events = events;
     this.#window = window;
     this.#buffer = window.first();
+    window.attach(this);
   }
 
   /** Takes over an accepted descriptor. Throws when it is no socket. */
@@ -165,13 +166,14 @@ export class NativeConnection implements AcceptedConnection, NativeSocketOwner {
     }
   }
 
-  #receive(buffer: Buffer, length: number): void {
+  #receive(buffer: Uint8Array, length: number): void {
     this.bytesReceived += length;
     if (this.#discards) return;
     this.#window.filled(length);
     this.#inBytes = true;
     this.#events.onBytes(buffer, length);
     this.#inBytes = false;
+    this.#window.settle();
     if (!this.#closed) this.#buffer = this.#window.next() ?? buffer;
   }
 
@@ -204,7 +206,7 @@ export class NativeConnection implements AcceptedConnection, NativeSocketOwner {
     this.#ended = true;
     this.#closed = true;
     this.#linger?.cancel();
-    this.#window.close();
+    this.#window.end();
     const options = { fd, allowHalfOpen: true, manualStart: true };
     return new Socket(options as { fd: number });
   }
@@ -222,6 +224,20 @@ export class NativeConnection implements AcceptedConnection, NativeSocketOwner {
   chunkOf(start: number, end: number): BodyChunk {
     assert(this.#inBytes, "bytes of the current read");
     return this.#window.chunkOf(start, end);
+  }
+
+  bodyLeft(): number {
+    return this.#events.bodyLeft?.() ?? 0;
+  }
+
+  get isReading(): boolean {
+    return this.#inBytes;
+  }
+
+  readonly canExchange = true;
+
+  exchangeBuffer(buffer: Uint8Array): void {
+    this.#buffer = buffer;
   }
 
   expectBody(): void {
@@ -346,7 +362,7 @@ export class NativeConnection implements AcceptedConnection, NativeSocketOwner {
       this.#calls.close(this.#slot, reset);
     }
     this.#linger?.cancel();
-    this.#window.close();
+    this.#window.end();
     this.#unsent.clear();
     // Never from inside a call of the owner.
     process.nextTick(tellClose, this);

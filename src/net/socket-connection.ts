@@ -10,6 +10,7 @@ import type { TLSSocket } from "node:tls";
 import { present } from "../base/assert.ts";
 import { systemClock, type Timer } from "../base/clock.ts";
 import { BodyChunk } from "../shm/body-chunk.ts";
+import { bodyCopies } from "../shm/body-copies.ts";
 import {
   directHandleOf,
   type StreamHandle,
@@ -18,7 +19,8 @@ import {
   writeBytesDirectly,
   writeTextDirectly,
 } from "./direct-writes.ts";
-import type { ReadWindow } from "./read-window.ts";
+import { canExchange, exchangeBuffer, writeNow } from "./lent-memory.ts";
+import type { ReadWindow, WindowSocket } from "./read-window.ts";
 import { socketError } from "./socket-error.ts";
 import { tlsInfoOf } from "./tls-info.ts";
 import type { Connection, ConnectionEvents, TlsInfo } from "./types.ts";
@@ -29,7 +31,7 @@ const JOIN_BYTES_MAX = 4_096;
 /** High watermark of the sockets: backpressure is ours, so that Node's own never speaks. */
 export const SOCKET_BUFFER_BYTES = 0x3fffffff;
 
-export class SocketConnection implements Connection, WriteOwner {
+export class SocketConnection implements Connection, WriteOwner, WindowSocket {
   remoteAddress = "";
   remotePort = 0;
   localAddress = "";
@@ -69,6 +71,7 @@ export class SocketConnection implements Connection, WriteOwner {
   attach(socket: Socket, secure: TLSSocket | null): void {
     this.#socket = socket;
     this.#secure = secure;
+    this.#window?.attach(this);
     socket.on("error", (error) => this.fail(error));
     socket.on("end", () => {
       if (!this.#discards && !socket.destroyed) this.#events.onPeerEnd();
@@ -88,7 +91,7 @@ export class SocketConnection implements Connection, WriteOwner {
     this.#ended = true;
     this.#closed = true;
     this.#linger?.cancel();
-    this.#window?.close();
+    this.#window?.end();
     this.#releaseKept();
     return present(this.#socket, "socket");
   }
@@ -110,10 +113,35 @@ export class SocketConnection implements Connection, WriteOwner {
   receive(buffer: Uint8Array, length: number): void {
     this.bytesReceived += length;
     if (this.#discards || this.#closed) return;
-    this.#current = buffer;
-    this.#window?.filled(length);
-    this.#events.onBytes(buffer, length);
+    const window = this.#window;
+    if (window === null) {
+      this.#current = buffer;
+      this.#events.onBytes(buffer, length);
+      this.#current = null;
+      return;
+    }
+    const bytes = window.bufferRead(buffer);
+    this.#current = bytes;
+    window.filled(length);
+    this.#events.onBytes(bytes, length);
     this.#current = null;
+    window.settle();
+  }
+
+  bodyLeft(): number {
+    return this.#events.bodyLeft?.() ?? 0;
+  }
+
+  get isReading(): boolean {
+    return this.#current !== null;
+  }
+
+  get canExchange(): boolean {
+    return this.#socket !== null && canExchange(this.#socket);
+  }
+
+  exchangeBuffer(buffer: Uint8Array): void {
+    if (this.#socket !== null) exchangeBuffer(this.#socket, buffer);
   }
 
   /** Bytes that were read before this object was made, in memory of their own. */
@@ -167,6 +195,10 @@ export class SocketConnection implements Connection, WriteOwner {
   writeTextAndChunk(text: string, chunk: BodyChunk): boolean {
     const length = chunk.byteLength;
     if (length <= JOIN_BYTES_MAX) return this.writeText(text + chunk.latin1());
+    if (chunk.isLent) {
+      this.writeText(text);
+      return this.#writeLent(chunk);
+    }
     const socket = this.#socket as Socket;
     if (this.#ended || socket.destroyed) return true;
     this.bytesSent += text.length + length;
@@ -182,6 +214,23 @@ export class SocketConnection implements Connection, WriteOwner {
   }
 
   writeChunk(chunk: BodyChunk): boolean {
+    if (chunk.isLent) return this.#writeLent(chunk);
+    return this.#writeOwn(chunk);
+  }
+
+  /** Bytes in lent memory: they go out now, or from a copy. */
+  #writeLent(chunk: BodyChunk): boolean {
+    const handle = this.#handle;
+    const isIdle = handle !== null && !this.#blocked && !this.#ended;
+    const sent = isIdle ? writeNow(handle, chunk.bytes) : 0;
+    this.bytesSent += sent;
+    if (sent === chunk.byteLength) return true;
+    const rest = Buffer.from(chunk.bytes.subarray(sent));
+    bodyCopies.lent.add(rest.byteLength);
+    return this.#writeOwn(BodyChunk.ofHeap(rest));
+  }
+
+  #writeOwn(chunk: BodyChunk): boolean {
     const socket = this.#socket as Socket;
     if (this.#ended || socket.destroyed) return true;
     this.bytesSent += chunk.byteLength;
@@ -285,7 +334,7 @@ export class SocketConnection implements Connection, WriteOwner {
     if (this.#closed) return;
     this.#closed = true;
     this.#linger?.cancel();
-    this.#window?.close();
+    this.#window?.end();
     this.#releaseKept();
     this.#events.onClose(this.#error);
   }

@@ -12,6 +12,8 @@ export interface ConnectionEvents {
   onPeerEnd(): void;
   /** Everything written has left for the kernel after `write*` returned false. */
   onWritable(): void;
+  /** Bytes that will come next and are body for certain; 0 or absent: what comes may be framing. */
+  bodyLeft?(): number;
   /** The connection is gone; called exactly once, last. `error` is null on an orderly close. */
   onClose(error: Error | null): void;
 }

@@ -4,6 +4,7 @@
  */
 import type { SocketCalls } from "../base/native.ts";
 import type { BodyChunk } from "../shm/body-chunk.ts";
+import { bodyCopies } from "../shm/body-copies.ts";
 import { WOULD_BLOCK } from "./socket-error.ts";
 
 interface Part {
@@ -33,6 +34,12 @@ export class UnsentBytes {
   }
 
   addChunk(chunk: BodyChunk, from: number): void {
+    if (chunk.isLent) {
+      const rest = Buffer.from(chunk.bytes.subarray(from));
+      bodyCopies.lent.add(rest.length);
+      this.#add({ bytes: rest, chunk: null }, 0);
+      return;
+    }
     chunk.retain();
     this.#add({ bytes: chunk.bytes, chunk }, from);
   }

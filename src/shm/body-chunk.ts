@@ -15,6 +15,24 @@ export interface ChunkOwner {
   reclaim(chunk: BodyChunk): void;
 }
 
+/** Memory that somebody lends for reading into, such as a guest's. */
+export interface LentRegion {
+  /** Bytes that may be read into it. */
+  readonly byteLength: number;
+  /** Bytes `[start, end)` as they lie now: a view is dead when the memory has grown. */
+  view(start: number, end: number): Uint8Array;
+}
+
+/** Where chunks come from: what reads a body. */
+export interface BodySource {
+  /** The next reads of this body go into `region`; false when they cannot. */
+  lend(region: LentRegion): boolean;
+  /** No byte is written to `region` any more. */
+  takeBack(region: LentRegion): void;
+  /** The memory of `region` has moved. */
+  moved(region: LentRegion): void;
+}
+
 /** The engine's own slice, without the checks of `Buffer.toString`. */
 interface Latin1Bytes {
   latin1Slice(this: Uint8Array, start: number, end: number): string;
@@ -23,6 +41,8 @@ const { latin1Slice } = Buffer.prototype as unknown as Latin1Bytes;
 
 export class BodyChunk {
   readonly byteLength: number;
+  /** What read it, for who lends memory; null: it takes none. */
+  origin: BodySource | null = null;
   readonly #source: Uint8Array;
   readonly #start: number;
   readonly #owner: ChunkOwner | null;
@@ -46,6 +66,16 @@ export class BodyChunk {
   /** Index of the slab chunk the bytes lie in, or -1 for heap memory. */
   get slot(): number {
     return this.#owner === null ? -1 : this.#owner.slot;
+  }
+
+  /** Whether the bytes lie in memory that is lent: they stay there until the read is over. */
+  get isLent(): boolean {
+    return false;
+  }
+
+  /** The bytes for who reads them later without holding the chunk. */
+  get lastingBytes(): Uint8Array {
+    return this.bytes;
   }
 
   /** The bytes; never written after the chunk was handed on. */

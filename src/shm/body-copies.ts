@@ -14,6 +14,8 @@ export interface BodyCopies {
   window: ByteCount;
   /** Small enough to go out as text in one write with a head or chunk frame. */
   joined: ByteCount;
+  /** Came into memory that a guest lends, and was not taken on at once. */
+  lent: ByteCount;
   /** Into the memory of a guest. */
   filter_read: ByteCount;
   /** Out of the memory of a guest, and what stays of the chunks that it changed. */
@@ -26,6 +28,7 @@ const NOWHERE: ByteCount = { add: () => undefined };
 export const bodyCopies: BodyCopies = {
   window: NOWHERE,
   joined: NOWHERE,
+  lent: NOWHERE,
   filter_read: NOWHERE,
   filter_write: NOWHERE,
 };

@@ -18,6 +18,17 @@ export class BodyBuffer {
     return this.#chunks.length;
   }
 
+  /** The last chunk; null when empty. */
+  get last(): BodyChunk | null {
+    return this.#chunks.at(-1) ?? null;
+  }
+
+  /** Whether any bytes lie in memory that is lent. */
+  get hasLent(): boolean {
+    for (const chunk of this.#chunks) if (chunk.isLent) return true;
+    return false;
+  }
+
   /** Appends a chunk; the buffer takes a reference of its own. */
   append(chunk: BodyChunk): void {
     if (chunk.byteLength === 0) return;

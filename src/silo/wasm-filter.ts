@@ -6,6 +6,7 @@
  */
 import type { HeaderMap } from "../http/header-map.ts";
 import { HeaderMap as Headers } from "../http/header-map.ts";
+import type { BodyWindow } from "../vm/body-windows.ts";
 import { DIRECTION } from "../vm/current-call.ts";
 import type { BufferHost, HeaderHost, LocalReply, StreamHost, StreamRoles } from "../vm/roles.ts";
 import {
@@ -18,6 +19,7 @@ import {
 } from "../vm/types.ts";
 import type { BodyBuffer } from "./body-buffer.ts";
 import type { ChainDirection } from "./filter-chain.ts";
+import { showInWindow } from "./filter-window.ts";
 import { type Direction, type HttpFilter, REQUEST, RESPONSE } from "./http-filter.ts";
 import type { LocalReplyParts } from "./local-reply.ts";
 import { type AttributeSource, StreamProperties } from "./properties.ts";
@@ -40,6 +42,13 @@ class Phase {
   data: BodyBuffer | null = null;
   /** The callback that has not returned yet. */
   suspended: "" | "headers" | "data" | "trailers" = "";
+  /** Memory that the guest lends for what comes. */
+  window: BodyWindow | null = null;
+
+  lend(window: BodyWindow | null): void {
+    this.window?.close();
+    this.window = window;
+  }
 
   afterHeaders(status: number): void {
     if (status === HEADERS_STATUS.continue) this.headersOpen = false;
@@ -133,6 +142,7 @@ export class WasmFilter implements HttpFilter {
     phase.data = phase.buffering ? this.chain(direction).hold(data) : data;
     phase.lastData = endStream;
     phase.inData = true;
+    if (phase.window !== null) showInWindow(phase.window, phase.data);
     const size = phase.data.byteLength;
     const status =
       direction === REQUEST
@@ -140,6 +150,8 @@ export class WasmFilter implements HttpFilter {
         : context.onResponseBody(size, endStream);
     if (status === SUSPENDED) {
       phase.suspended = "data";
+      // The guest still looks at what lies there.
+      phase.window?.withdraw();
       if (!phase.buffering) phase.data = null;
     } else phase.afterData(status);
     return status;
@@ -166,6 +178,8 @@ export class WasmFilter implements HttpFilter {
 
   onDestroy(): void {
     this.#destroyed = true;
+    this.phases[REQUEST].lend(null);
+    this.phases[RESPONSE].lend(null);
     this.#context?.onDestroy();
     this.#context = null;
   }
@@ -260,6 +274,13 @@ class BufferRole implements BufferHost {
     const buffer = this.#buffer(bufferType);
     if (buffer === null) return false;
     buffer.splice(start, length, data);
+    return true;
+  }
+
+  lend(bufferType: number, window: BodyWindow | null): boolean {
+    const filter = this.#filter;
+    if (bufferType > 1 || filter.destroyed || filter.stream.ended) return false;
+    filter.phases[bufferType === 0 ? REQUEST : RESPONSE].lend(window);
     return true;
   }
 }

@@ -211,6 +211,10 @@ export class Http1Client implements ConnectEvents, ExchangeConnection {
     else this.#cutShort("");
   }
 
+  bodyLeft(): number {
+    return this.#reader.bodyLeft;
+  }
+
   onWritable(): void {
     this.#writer.drained();
     if (this.#exchange !== null) this.#exchange.onDrained();

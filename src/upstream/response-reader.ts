@@ -61,6 +61,11 @@ export class ResponseReader implements MessageEvents<ResponseHead> {
     return this.#begun;
   }
 
+  /** As ConnectionEvents. */
+  get bodyLeft(): number {
+    return this.#exchange === null ? 0 : this.#parser.bodyLeft;
+  }
+
   get errorDetails(): string {
     return this.#parser.error === null ? "" : this.#parser.error.code;
   }

@@ -85,6 +85,7 @@ function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: numb
 /** Ends a call that returned: clears what was noted, then runs the deferred actions. */
 function leaveGuest(vm: Vm): void {
   vm.call.end();
+  vm.windows.afterGuest();
   vm.actions.run();
 }
 

@@ -8,6 +8,7 @@ import type { PropertyValue } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
 import type { QueueSeat } from "../shm/queue-seat.ts";
 import type { SharedData } from "../shm/shared-data.ts";
+import type { BodyWindow } from "./body-windows.ts";
 import type { StateDeclaration } from "./declared-properties.ts";
 import type { FailureKind } from "./trap.ts";
 
@@ -31,6 +32,11 @@ export interface BufferHost {
    * Replaces `[start, start+length)` by `data` (which the callee keeps). False: not writable now.
    */
   splice(bufferType: number, start: number, length: number, data: Uint8Array): boolean;
+  /**
+   * What comes of the body is put into `window`, where it can be; null takes back what was lent
+   * before. The callee closes it when the stream ends. False: there is no such body.
+   */
+  lend(bufferType: number, window: BodyWindow | null): boolean;
 }
 
 export interface LocalReply {

@@ -9,6 +9,7 @@ import { type AbiVersion, detectAbiVersion } from "../abi/versions.ts";
 import { AssertionError } from "../base/assert.ts";
 import { Logger } from "../base/log.ts";
 import type { IsolationConfig, VmConfig } from "../config/types.ts";
+import { BodyWindows } from "./body-windows.ts";
 import { type GuestEntries, resolveEntries } from "./callbacks.ts";
 import { CalloutTable } from "./callouts.ts";
 import { ContextTable } from "./contexts.ts";
@@ -53,6 +54,7 @@ export class Vm implements HostcallEnv {
   readonly actions = new DeferredActions();
   readonly callouts = new CalloutTable(this);
   readonly declared = new DeclaredProperties();
+  readonly windows = new BodyWindows(this.memory);
   readonly dns = new DnsQueries(this);
   readonly log: GuestLog;
   readonly results: GuestResults;
@@ -152,6 +154,7 @@ export class Vm implements HostcallEnv {
 
   /** Nothing wakes the guest any more. */
   #quiet(): void {
+    this.windows.closeAll();
     for (const root of this.contexts.roots()) root.stopTimer();
     this.callouts.cancelAll(null);
   }

@@ -1,8 +1,10 @@
 /** Roles of a thread and of a stream that record what a VM asks of them. */
+
 import type { Clock } from "../../src/base/clock.ts";
 import type { PropertyValue } from "../../src/config/types.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
 import { privateSharedState, type SharedState } from "../../src/shm/shared-state.ts";
+import type { BodyWindow } from "../../src/vm/body-windows.ts";
 import type { StateDeclaration } from "../../src/vm/declared-properties.ts";
 import type {
   BufferHost,
@@ -175,6 +177,8 @@ export class FakeStream implements StreamRoles {
       this.calls.push(`changed ${type}`);
     },
   };
+  lendable: "all" | "none" = "all";
+  readonly windows: (BodyWindow | null)[] = [null, null];
   readonly buffers = {
     size: (type: number): number => this.bodies[type]?.byteLength ?? -1,
     copyTo: (...[type, start, length, target, at]: Parameters<BufferHost["copyTo"]>): void => {
@@ -185,6 +189,12 @@ export class FakeStream implements StreamRoles {
       if (body === null) return false;
       const parts = [body.subarray(0, start), data, body.subarray(start + length)];
       this.bodies[type] = new Uint8Array(Buffer.concat(parts));
+      return true;
+    },
+    lend: (type: number, window: BodyWindow | null): boolean => {
+      if (this.lendable === "none") return false;
+      this.windows[type]?.close();
+      this.windows[type] = window;
       return true;
     },
   };

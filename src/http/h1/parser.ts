@@ -66,6 +66,13 @@ export abstract class H1Parser<Head> implements MessageParser {
     return this.#begun && this.#state < DONE;
   }
 
+  /** Bytes that will come next and are body for certain. */
+  get bodyLeft(): number {
+    if (this.#state === LENGTH) return this.#remaining;
+    if (this.#state === CHUNKED) return this.#chunks?.remaining ?? 0;
+    return this.#state === CLOSE ? Number.POSITIVE_INFINITY : 0;
+  }
+
   /**
    * Checks the start line at `base`.
    * @returns the offset behind it, INCOMPLETE, or FAILED after `fault` was called

@@ -167,6 +167,10 @@ export class CodecConnection
     this.#connection?.destroy();
   }
 
+  bodyLeft(): number {
+    return this.#early === null && this.#requestOpen ? this.#parser.bodyLeft : 0;
+  }
+
   onWritable(): void {
     this.#response?.onWritable(this.#stream);
   }
@@ -196,8 +200,6 @@ export class CodecConnection
     });
     this.#owner.connectionClosed(this);
   }
-
-  // --- parsing ------------------------------------------------------------------------------
 
   #parse(start: number, end: number): void {
     const { wheel } = this.#owner.manager.silo;

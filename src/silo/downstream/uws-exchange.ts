@@ -206,7 +206,7 @@ export class UwsExchange implements ResponseEncoder, TimeoutOwner, Deferred {
       if (this.#left < 0) this.#kill();
       else if (this.refused) this.#collected.push(chunk.bytes.slice());
       // Head and body are there: in one piece, uWS can close the connection itself.
-      else if (this.#isWhole(chunk, endStream)) this.#collected.push(chunk.bytes);
+      else if (this.#isWhole(chunk, endStream)) this.#collected.push(chunk.lastingBytes);
       else this.#corkChunk(handle, chunk);
     }
     if (this.#handle === null) return;

@@ -70,6 +70,11 @@ export class TcpFilter implements BufferHost, StreamHost, StreamRoles {
     return true;
   }
 
+  /** Nothing of a connection is lent for: its bytes have no body around them. */
+  lend(): boolean {
+    return false;
+  }
+
   #buffer(bufferType: number): BodyBuffer | null {
     if (bufferType === BUFFER_TYPES[REQUEST]) return this.#buffers[REQUEST] ?? null;
     return bufferType === BUFFER_TYPES[RESPONSE] ? (this.#buffers[RESPONSE] ?? null) : null;

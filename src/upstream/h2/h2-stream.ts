@@ -115,7 +115,7 @@ export class H2Stream implements ExchangeConnection, ExchangeWriter {
     if (chunk.byteLength > 0) {
       chunk.retain();
       this.#written.push(chunk);
-      stream.write(chunk.bytes, this.#onWritten);
+      stream.write(chunk.lastingBytes, this.#onWritten);
     }
     if (endStream) stream.end();
     return true;

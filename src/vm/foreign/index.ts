@@ -1,5 +1,6 @@
 /** Every foreign function: the table that `proxy_call_foreign_function` looks names up in. */
 import type { HostcallEnv } from "../hostcalls/env.ts";
+import { bodyWindowFunctions } from "./body-window.ts";
 import { compressionFunctions } from "./compression.ts";
 import { expressionFunctions } from "./expressions.ts";
 import { filterStateFunctions } from "./filter-state.ts";
@@ -12,6 +13,7 @@ import type { ForeignFamily, ForeignFunction } from "./types.ts";
 /** One row for each family; two families never share a name. */
 const FAMILIES: readonly ForeignFamily[] = [
   routeFunctions,
+  bodyWindowFunctions,
   compressionFunctions,
   expressionFunctions,
   signatureFunctions,

@@ -2,6 +2,7 @@
 import type { LinearMemory } from "../../abi/linear-memory.ts";
 import type { AbiVersion } from "../../abi/versions.ts";
 import type { VmConfig } from "../../config/types.ts";
+import type { BodyWindows } from "../body-windows.ts";
 import type { CalloutTable } from "../callouts.ts";
 import type { ContextTable } from "../contexts.ts";
 import type { CurrentCall } from "../current-call.ts";
@@ -19,6 +20,7 @@ export interface HostcallEnv {
   readonly actions: DeferredActions;
   readonly callouts: CalloutTable;
   readonly results: GuestResults;
+  readonly windows: BodyWindows;
   readonly declared: DeclaredProperties;
   readonly dns: DnsQueries;
   readonly log: GuestLog;

@@ -98,7 +98,7 @@ export class H2Exchange implements ResponseEncoder {
     if (chunk.byteLength > 0 && !this.#bodyless && stream.writable) {
       chunk.retain();
       this.#written.push(chunk);
-      stream.write(chunk.bytes, this.#onWritten);
+      stream.write(chunk.lastingBytes, this.#onWritten);
     }
     if (endStream) this.#end();
     else if (!this.#high && stream.writableLength > this.#owner.bufferBytesMax) {
