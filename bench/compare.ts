@@ -24,13 +24,22 @@ import {
   waitForPort,
 } from "./peers.ts";
 
+/** Reads every body: in memory that it lends, or with `copy` by proxy_get_buffer_bytes. */
+const WINDOW = { filter: "body-window" } as const;
+const COPIED = { configuration: "copy" } as const;
+
 const SCENARIOS: readonly Scenario[] = [
   { name: "plain-100", bodyBytes: 100, tls: false, filters: 0 },
   { name: "plain-100-filter", bodyBytes: 100, tls: false, filters: 1 },
   { name: "plain-100-4-filters", bodyBytes: 100, tls: false, filters: 4 },
-  { name: "callout", bodyBytes: 100, tls: false, filters: 1, callout: true },
+  { name: "callout", bodyBytes: 100, tls: false, filters: 1, filter: "callouts" },
   { name: "plain-64k", bodyBytes: 65_536, tls: false, filters: 0 },
   { name: "plain-64k-filter", bodyBytes: 65_536, tls: false, filters: 1 },
+  { name: "plain-1m", bodyBytes: 1_048_576, tls: false, filters: 0 },
+  { name: "window-64k", bodyBytes: 65_536, tls: false, filters: 1, ...WINDOW },
+  { name: "window-64k-copied", bodyBytes: 65_536, tls: false, filters: 1, ...WINDOW, ...COPIED },
+  { name: "window-1m", bodyBytes: 1_048_576, tls: false, filters: 1, ...WINDOW },
+  { name: "window-1m-copied", bodyBytes: 1_048_576, tls: false, filters: 1, ...WINDOW, ...COPIED },
   { name: "tls-100", bodyBytes: 100, tls: true, filters: 0 },
   { name: "tls-100-filter", bodyBytes: 100, tls: true, filters: 1 },
   { name: "tls-64k", bodyBytes: 65_536, tls: true, filters: 0 },
@@ -129,7 +138,7 @@ async function runScenario(
       for (const peer of order) {
         const url = `${scenario.tls ? "https" : "http"}://127.0.0.1:${peer.port}/`;
         const seconds = i === 0 ? plan.warmUp : plan.seconds;
-        const headers = scenario.callout === true ? CALLOUT : [];
+        const headers = scenario.filter === "callouts" ? CALLOUT : [];
         const round = { connections: 64, seconds, headers };
         const taken = await sample(peer.process.pid ?? 0, url, round);
         // The first round only warms up: compilers work on for seconds.

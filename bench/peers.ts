@@ -13,8 +13,10 @@ export interface Scenario {
   readonly tls: boolean;
   /** How many times the Rust filter that adds one header each way; nginx and HAProxy add headers. */
   readonly filters: number;
-  /** The Rust filter instead that asks the same upstream once and goes on with the answer. */
-  readonly callout?: boolean;
+  /** Another Rust filter instead; "callouts" asks the same upstream once and goes on with the answer. */
+  readonly filter?: "callouts" | "body-window";
+  /** StringValue of the plugin. */
+  readonly configuration?: string;
 }
 
 export interface RunningPeer {
@@ -144,9 +146,13 @@ const TYPE = "type.googleapis.com/envoy.extensions";
 function writeBootstrap(options: PeerOptions): string {
   const { directory, port, upstreamPort, scenario } = options;
   const config = join(directory, `bootstrap-${port}.yaml`);
-  const name = scenario.callout === true ? "callouts" : "add-header";
+  const name = scenario.filter ?? "add-header";
+  const configuration =
+    scenario.configuration === undefined
+      ? ""
+      : `, configuration: {"@type": type.googleapis.com/google.protobuf.StringValue, value: "${scenario.configuration}"}`;
   const filterFile = join(options.filterFolder, name, `${name}.wasm`);
-  const wasm = `{name: bench, typed_config: {"@type": ${TYPE}.filters.http.wasm.v3.Wasm, config: {name: bench, vm_config: {runtime: envoy.wasm.runtime.v8, code: {local: {filename: "${filterFile}"}}}}}}`;
+  const wasm = `{name: bench, typed_config: {"@type": ${TYPE}.filters.http.wasm.v3.Wasm, config: {name: bench${configuration}, vm_config: {runtime: envoy.wasm.runtime.v8, code: {local: {filename: "${filterFile}"}}}}}}`;
   const router = `{name: envoy.filters.http.router, typed_config: {"@type": ${TYPE}.filters.http.router.v3.Router}}`;
   const filters = [...new Array<string>(scenario.filters).fill(wasm), router].join(", ");
   const tls = scenario.tls
