@@ -1,5 +1,5 @@
 /**
- * The Connection over one socket of the native addon: plain TCP, accepted or made. Reads go straight
+ * The Connection over one socket of the native addon: plain TCP, accepted or made. Reads go right
  * into the silo's window or a leased slab chunk; what the kernel does not take at once is kept and
  * sent when the socket is writable. Owned by whoever gets its events.
  * @hot per-chunk
