@@ -148,6 +148,10 @@ after(async () => {
 const stat = (name: string): Promise<number | null> => rig.proxy.stat(name);
 const shadowStat = (name: string, row: string): Promise<number | null> =>
   stat(`granary.shadow.${name}.${row}`);
+/** Shadows are compared when they are over, which may be after the client has its answer. */
+async function compared(name: string, row: string): Promise<void> {
+  while ((await shadowStat(name, row)) === 0);
+}
 
 describe("versions of a filter", () => {
   it("are chosen by header first, and count their requests", limits, async () => {
@@ -190,6 +194,7 @@ async function sendUnnoticed(name: string): Promise<void> {
 describe("a shadow", () => {
   it("that does the same is counted as the same", limits, async () => {
     await sendUnnoticed("same");
+    await compared("same", "same");
     assert.equal(await shadowStat("same", "streams"), 1);
     assert.equal(await shadowStat("same", "same"), 1);
     assert.equal(await shadowStat("same", "different"), 0);
@@ -205,9 +210,11 @@ describe("a shadow", () => {
   ] as const) {
     it(`that ${name} is not noticed, and counted under ${rows.join(", ")}`, limits, async () => {
       await sendUnnoticed(name);
+      await compared(name, "different");
       assert.equal(await shadowStat(name, "different"), 1);
       for (const row of rows) assert.equal(await shadowStat(name, row), 1, row);
       assert.equal(await shadowStat(name, "same"), 0);
+      await rig.proxy.logged(new RegExp(`shadow "${name}".*\n`));
       const line = rig.proxy.log.split("\n").find((each) => each.includes(`shadow "${name}"`));
       for (const row of rows) assert.match(line ?? "", new RegExp(row));
     });
@@ -218,6 +225,7 @@ describe("a shadow", () => {
     limits,
     async () => {
       for (let i = 0; i < 12; i++) await sendUnnoticed("adds");
+      await rig.proxy.logged(/(?:.*?shadow "adds"[^\n]*\n){10}/s);
       const lines = rig.proxy.log.split("\n").filter((line) => line.includes('shadow "adds"'));
       assert.ok(lines.length >= 10 && lines.length <= 20, "ten for each silo at most");
       assert.match(lines[0] ?? "", /request_headers: \+x-shadow$/);
@@ -227,15 +235,16 @@ describe("a shadow", () => {
 
   it("that calls out is answered 503 without a request, and not compared", limits, async () => {
     await sendUnnoticed("calls-out");
+    await compared("calls-out", "uncompared");
     assert.equal(await shadowStat("calls-out", "uncompared"), 1);
     assert.equal(await shadowStat("calls-out", "different"), 0);
-    assert.match(rig.proxy.log, /shadow: .*:status 0 503/);
+    await rig.proxy.logged(/shadow: .*:status 0 503/);
     assert.ok(rig.requests.every(({ head }) => !head.includes("/callout")));
   });
 
   it("has log lines marked as its own", limits, async () => {
     await sendUnnoticed("tells");
-    assert.match(rig.proxy.log, /shadow: .*seen/);
+    await rig.proxy.logged(/shadow: .*seen/);
   });
 
   it("sees only its fraction of the requests", limits, async () => {
@@ -246,6 +255,7 @@ describe("a shadow", () => {
   it("that makes the same local reply is the same", limits, async () => {
     const { status, body } = await rig.send("both-reply");
     assert.deepEqual([status, body], [403, "no"]);
+    await compared("both-reply", "same");
     assert.equal(await shadowStat("both-reply", "same"), 1);
   });
 

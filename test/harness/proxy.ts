@@ -1,7 +1,9 @@
 /**
  * A real Granary process for behaviour tests: configuration text in, ports out.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { get, request } from "node:http";
 import { tmpdir } from "node:os";
@@ -72,6 +74,15 @@ export class ProxyProcess {
   /** Everything the proxy wrote to stderr so far. */
   get log(): string {
     return this.#log;
+  }
+
+  /** Resolves when the log has `pattern`: lines come by a pipe, behind answers if they like. */
+  async logged(pattern: RegExp): Promise<void> {
+    const { stderr } = this.process;
+    while (!pattern.test(this.#log)) {
+      if (stderr === null) throw new Error("the log is not read");
+      await once(stderr, "data");
+    }
   }
 
   get output(): string {
