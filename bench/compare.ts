@@ -32,6 +32,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "plain-100", bodyBytes: 100, tls: false, filters: 0 },
   { name: "plain-100-filter", bodyBytes: 100, tls: false, filters: 1 },
   { name: "plain-100-4-filters", bodyBytes: 100, tls: false, filters: 4 },
+  { name: "plain-100-logged", bodyBytes: 100, tls: false, filters: 0, logs: true },
   { name: "callout", bodyBytes: 100, tls: false, filters: 1, filter: "callouts" },
   { name: "plain-64k", bodyBytes: 65_536, tls: false, filters: 0 },
   { name: "plain-64k-filter", bodyBytes: 65_536, tls: false, filters: 1 },

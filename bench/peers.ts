@@ -15,6 +15,8 @@ export interface Scenario {
   readonly filters: number;
   /** Another Rust filter instead; "callouts" asks the same upstream once and goes on with the answer. */
   readonly filter?: "callouts" | "body-window";
+  /** Every request is logged to a file, by nginx too. */
+  readonly logs?: true;
   /** StringValue of the plugin. */
   readonly configuration?: string;
 }
@@ -111,7 +113,7 @@ export function startNginx(options: PeerOptions): RunningPeer | null {
   writeFileSync(
     config,
     `${nginxCommon(directory, name)}
-http { ${NGINX_PATHS(directory)} access_log off; keepalive_requests 1000000000;
+http { ${NGINX_PATHS(directory)} access_log ${scenario.logs === true ? `${directory}/${name}.log` : "off"}; keepalive_requests 1000000000;
 upstream up { server 127.0.0.1:${upstreamPort}; keepalive 1024; keepalive_requests 1000000000; }
 server { listen 127.0.0.1:${port} ${scenario.tls ? "ssl" : ""} backlog=4096; ${tls}
 location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; ${headers} } } }`,
@@ -158,6 +160,10 @@ function writeBootstrap(options: PeerOptions): string {
   const tls = scenario.tls
     ? `\n      transport_socket: {name: tls, typed_config: {"@type": ${TYPE}.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: {tls_certificates: [{certificate_chain: {filename: "${options.certificate}"}, private_key: {filename: "${options.key}"}}]}}}`
     : "";
+  const logs =
+    scenario.logs === true
+      ? `, access_log: [{name: file, typed_config: {"@type": ${TYPE}.access_loggers.file.v3.FileAccessLog, path: "${directory}/access-${port}.log"}}]`
+      : "";
   writeFileSync(
     config,
     `static_resources:
@@ -167,7 +173,7 @@ function writeBootstrap(options: PeerOptions): string {
     filter_chains:
     - filters:
       - name: envoy.filters.network.http_connection_manager
-        typed_config: {"@type": ${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: main, route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: up}}]}]}, http_filters: [${filters}]}${tls}
+        typed_config: {"@type": ${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: main, route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: up}}]}]}, http_filters: [${filters}]${logs}}${tls}
   clusters:
   - {name: up, type: STATIC, load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: ${upstreamPort}}}}}]}]}}
 `,
