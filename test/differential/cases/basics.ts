@@ -1,6 +1,7 @@
 /** The suite itself: a filter that does nothing, and one of each kind of step. */
 import { type CaseGroup, exchange, post, QUIET, send, single } from "../case.ts";
-import { CONTEXT, OUTSIDE, variable } from "../program.ts";
+import { OUTSIDE } from "../program.ts";
+import { SLEEP, wake } from "../ticks.ts";
 
 export const BASICS: CaseGroup = {
   name: "basics",
@@ -26,19 +27,10 @@ export const BASICS: CaseGroup = {
     ),
     single("resume-from-tick", "a paused stream is resumed by a tick", {
       proxy_on_request_headers: {
-        steps: [
-          ["save", 0, CONTEXT],
-          ["proxy_set_tick_period_milliseconds", 1],
-        ],
+        steps: SLEEP,
         returns: 1,
       },
-      proxy_on_tick: {
-        steps: [
-          ["proxy_set_effective_context", variable(0)],
-          ["proxy_continue_stream", 0],
-          ["proxy_set_tick_period_milliseconds", 0],
-        ],
-      },
+      ...wake(0),
     }),
     single("trap-headers", "a trap answers 503", {
       proxy_on_request_headers: { steps: [["trap", 0]] },

@@ -22,6 +22,7 @@ import {
   UPSTREAM_REQUEST,
 } from "../case.ts";
 import { CONTEXT, lastResult, type Program, type Step, variable } from "../program.ts";
+import { SLEEP, wake } from "../ticks.ts";
 
 const chain = (
   name: string,
@@ -33,19 +34,6 @@ const chain = (
 const sign = (value: string): Program => ({
   proxy_on_request_headers: { steps: [["proxy_add_header_map_value", 0, "x-order", value]] },
   proxy_on_response_headers: { steps: [["proxy_add_header_map_value", 2, "x-order", value]] },
-});
-const sleep: readonly Step[] = [
-  ["save", 0, CONTEXT],
-  ["proxy_set_tick_period_milliseconds", 1],
-];
-const wake = (stream: number): Program => ({
-  proxy_on_tick: {
-    steps: [
-      ["proxy_set_effective_context", variable(0)],
-      ["proxy_continue_stream", stream],
-      ["proxy_set_tick_period_milliseconds", 0],
-    ],
-  },
 });
 const reply: Step = ["proxy_send_local_response", 418, "d", "a reply", [["x-reply", "1"]], -1];
 const chunkedPost = [
@@ -75,7 +63,7 @@ const CHAINS: readonly DifferentialCase[] = [
       [0, 1, 2].map((at): FilterPart => {
         const program: Program =
           at === which
-            ? { proxy_on_request_headers: { steps: sleep, returns: 1 }, ...wake(0) }
+            ? { proxy_on_request_headers: { steps: SLEEP, returns: 1 }, ...wake(0) }
             : sign(String(at));
         return { program };
       }),
@@ -89,7 +77,7 @@ const CHAINS: readonly DifferentialCase[] = [
       [0, 1, 2].map((at): FilterPart => {
         const program: Program =
           at === which
-            ? { proxy_on_response_headers: { steps: sleep, returns: 1 }, ...wake(1) }
+            ? { proxy_on_response_headers: { steps: SLEEP, returns: 1 }, ...wake(1) }
             : sign(String(at));
         return { program };
       }),
@@ -239,7 +227,7 @@ const SHARED: readonly DifferentialCase[] = [
     { vm: "shared", program: sign("a") },
     {
       vm: "shared",
-      program: { proxy_on_request_headers: { steps: sleep, returns: 1 }, ...wake(0) },
+      program: { proxy_on_request_headers: { steps: SLEEP, returns: 1 }, ...wake(0) },
     },
     { vm: "shared", program: sign("c") },
   ]),
@@ -290,7 +278,7 @@ const OLD: readonly DifferentialCase[] = [
     "abi-0-1-0-resume",
     "proxy_continue_request resumes",
     {
-      proxy_on_request_headers: { steps: sleep, returns: 1 },
+      proxy_on_request_headers: { steps: SLEEP, returns: 1 },
       proxy_on_tick: {
         steps: [
           ["proxy_set_effective_context", variable(0)],
@@ -305,7 +293,7 @@ const OLD: readonly DifferentialCase[] = [
     "abi-0-1-0-resume-response",
     "proxy_continue_response resumes",
     {
-      proxy_on_response_headers: { steps: sleep, returns: 1 },
+      proxy_on_response_headers: { steps: SLEEP, returns: 1 },
       proxy_on_tick: {
         steps: [
           ["proxy_set_effective_context", variable(0)],

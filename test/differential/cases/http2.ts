@@ -23,7 +23,8 @@ import {
   UPSTREAM_REQUEST,
   UPSTREAM_STREAM_OVER,
 } from "../case.ts";
-import { CONTEXT, type Pairs, type Program, type Step, variable } from "../program.ts";
+import type { Pairs, Program, Step } from "../program.ts";
+import { SLEEP, wake } from "../ticks.ts";
 
 const CANCEL = 8;
 const REFUSED = 7;
@@ -359,19 +360,10 @@ const BY_FILTER: readonly DifferentialCase[] = [
   ),
   reset("tick", "a paused stream goes on from a tick", [ASK, ...ANSWERED], {
     proxy_on_request_headers: {
-      steps: [
-        ["save", 0, CONTEXT],
-        ["proxy_set_tick_period_milliseconds", 1],
-      ],
+      steps: SLEEP,
       returns: 1,
     },
-    proxy_on_tick: {
-      steps: [
-        ["proxy_set_effective_context", variable(0)],
-        ["proxy_continue_stream", 0],
-        ["proxy_set_tick_period_milliseconds", 0],
-      ],
-    },
+    ...wake(0),
   }),
   reset(
     "early-answer",

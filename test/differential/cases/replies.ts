@@ -23,7 +23,8 @@ import {
   single,
   UPSTREAM_REQUEST,
 } from "../case.ts";
-import { CONTEXT, OUTSIDE, type Pairs, rawSlice, type Step, variable } from "../program.ts";
+import { OUTSIDE, type Pairs, rawSlice, type Step } from "../program.ts";
+import { onTick, SLEEP } from "../ticks.ts";
 import { WHOLE, WITH_TRAILERS } from "./phases.ts";
 
 interface ReplyParts {
@@ -193,19 +194,10 @@ const LATER: readonly DifferentialCase[] = [
     "a reply of a paused stream from a tick",
     {
       proxy_on_request_headers: {
-        steps: [
-          ["save", 0, CONTEXT],
-          ["proxy_set_tick_period_milliseconds", 1],
-        ],
+        steps: SLEEP,
         returns: 1,
       },
-      proxy_on_tick: {
-        steps: [
-          ["proxy_set_effective_context", variable(0)],
-          reply(),
-          ["proxy_set_tick_period_milliseconds", 0],
-        ],
-      },
+      ...onTick(reply()),
     },
     { script: localReply() },
   ),

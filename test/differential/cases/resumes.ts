@@ -23,31 +23,18 @@ import {
   UPSTREAM_REQUEST,
 } from "../case.ts";
 import { CONTEXT, type Program, type Step, variable } from "../program.ts";
+import { SLEEP, wake } from "../ticks.ts";
 import { WITH_TRAILERS } from "./phases.ts";
 
 const MAX = 0xffffffff;
 const read = (type: number): Step => ["proxy_get_buffer_bytes", type, 0, MAX];
-
-const wake = (stream: number): Program => ({
-  proxy_on_tick: {
-    steps: [
-      ["proxy_set_effective_context", variable(0)],
-      ["proxy_continue_stream", stream],
-      ["proxy_set_tick_period_milliseconds", 0],
-    ],
-  },
-});
-const sleep: readonly Step[] = [
-  ["save", 0, CONTEXT],
-  ["proxy_set_tick_period_milliseconds", 1],
-];
 
 const RESUMED: readonly DifferentialCase[] = [
   single(
     "resume-request-headers",
     "paused request headers go on from a tick, with their body",
     {
-      proxy_on_request_headers: { steps: sleep, returns: 1 },
+      proxy_on_request_headers: { steps: SLEEP, returns: 1 },
       proxy_on_request_body: { steps: [read(0)] },
       ...wake(0),
     },
@@ -59,7 +46,7 @@ const RESUMED: readonly DifferentialCase[] = [
     {
       proxy_on_request_body: [
         { nth: 1, returns: 1 },
-        { nth: 2, steps: sleep, returns: 1 },
+        { nth: 2, steps: SLEEP, returns: 1 },
       ],
       ...wake(0),
     },
@@ -76,7 +63,7 @@ const RESUMED: readonly DifferentialCase[] = [
   single(
     "resume-request-body-middle",
     "a request body paused in its middle goes on from a tick",
-    { proxy_on_request_body: { nth: 1, steps: sleep, returns: 1 }, ...wake(0) },
+    { proxy_on_request_body: { nth: 1, steps: SLEEP, returns: 1 }, ...wake(0) },
     {
       script: [
         send(CHUNKED_POST),
@@ -90,21 +77,21 @@ const RESUMED: readonly DifferentialCase[] = [
     },
   ),
   single("resume-response-headers", "paused response headers go on from a tick", {
-    proxy_on_response_headers: { steps: sleep, returns: 1 },
+    proxy_on_response_headers: { steps: SLEEP, returns: 1 },
     proxy_on_response_body: { steps: [read(1)] },
     ...wake(1),
   }),
   single("resume-response-body", "a response body paused at its end goes on from a tick", {
     proxy_on_response_body: [
       { nth: 1, returns: 1 },
-      { nth: 2, steps: sleep, returns: 1 },
+      { nth: 2, steps: SLEEP, returns: 1 },
     ],
     ...wake(1),
   }),
   single(
     "resume-trailers",
     "paused trailers go on from a tick",
-    { proxy_on_request_trailers: { steps: sleep, returns: 1 }, ...wake(0) },
+    { proxy_on_request_trailers: { steps: SLEEP, returns: 1 }, ...wake(0) },
     {
       hcm: WITH_TRAILERS,
       script: [
@@ -116,7 +103,7 @@ const RESUMED: readonly DifferentialCase[] = [
     },
   ),
   single("resume-edits-headers", "a tick edits the headers of a paused stream before it goes on", {
-    proxy_on_request_headers: { steps: sleep, returns: 1 },
+    proxy_on_request_headers: { steps: SLEEP, returns: 1 },
     proxy_on_tick: {
       steps: [
         ["proxy_set_effective_context", variable(0)],
@@ -134,7 +121,7 @@ const RESUMED: readonly DifferentialCase[] = [
       proxy_on_request_headers: { steps: [["proxy_remove_header_map_value", 0, "content-length"]] },
       proxy_on_request_body: [
         { nth: 1, returns: 1 },
-        { nth: 2, steps: sleep, returns: 1 },
+        { nth: 2, steps: SLEEP, returns: 1 },
       ],
       proxy_on_tick: {
         steps: [
@@ -160,7 +147,7 @@ const RESUMED: readonly DifferentialCase[] = [
     "resume-twice",
     "a stream that goes on already is told so again",
     {
-      proxy_on_request_headers: { steps: sleep, returns: 1 },
+      proxy_on_request_headers: { steps: SLEEP, returns: 1 },
       proxy_on_tick: [
         {
           nth: 1,

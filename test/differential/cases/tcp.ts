@@ -13,7 +13,8 @@ import {
   UPSTREAM_CLOSES,
   UPSTREAM_HEAD,
 } from "../case.ts";
-import { CONTEXT, type Program, type Step, variable } from "../program.ts";
+import type { Program, Step } from "../program.ts";
+import { SLEEP, wake } from "../ticks.ts";
 
 const MAX = 0xffffffff;
 const read = (type: number): Step => ["proxy_get_buffer_bytes", type, 0, MAX];
@@ -32,18 +33,6 @@ const tcp = (
   program: Program,
   script: readonly ScriptStep[] = both,
 ): DifferentialCase => ({ ...single(`tcp-${name}`, shows, program, { script }), isTcp: true });
-
-const wake: Program["proxy_on_tick"] = {
-  steps: [
-    ["proxy_set_effective_context", variable(0)],
-    ["proxy_continue_stream", 2],
-    ["proxy_set_tick_period_milliseconds", 0],
-  ],
-};
-const sleep: readonly Step[] = [
-  ["save", 0, CONTEXT],
-  ["proxy_set_tick_period_milliseconds", 1],
-];
 
 export const TCP_CASES: CaseGroup = {
   name: "tcp",
@@ -66,8 +55,8 @@ export const TCP_CASES: CaseGroup = {
       [send("one"), QUIET, send("two"), QUIET],
     ),
     tcp("paused-connection", "a connection that is paused is resumed by a tick", {
-      proxy_on_new_connection: { steps: sleep, returns: 1 },
-      proxy_on_tick: wake,
+      proxy_on_new_connection: { steps: SLEEP, returns: 1 },
+      ...wake(2),
     }),
     tcp("client-closes", "the client closes", {}, [...both, CLIENT_CLOSES, QUIET]),
     tcp("client-half-closes", "the client half-closes", {}, [...both, CLIENT_ENDS, QUIET]),

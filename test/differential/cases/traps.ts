@@ -18,7 +18,8 @@ import {
   single,
   UPSTREAM_REQUEST,
 } from "../case.ts";
-import { CONTEXT, type Program, type Step } from "../program.ts";
+import type { Program, Step } from "../program.ts";
+import { SLEEP } from "../ticks.ts";
 import { WHOLE, WITH_TRAILERS } from "./phases.ts";
 
 const POLICIES = ["FAIL_CLOSED", "FAIL_OPEN", "FAIL_RELOAD"] as const;
@@ -111,10 +112,7 @@ const QUEUED = (
 
 const waiting: Program = {
   proxy_on_request_headers: {
-    steps: [
-      ["save", 0, CONTEXT],
-      ["proxy_set_tick_period_milliseconds", 1],
-    ],
+    steps: SLEEP,
     returns: 1,
   },
   proxy_on_tick: { steps: [trap] },
