@@ -229,8 +229,7 @@ export class Callouts {
     const ptr = host.putBytes(message);
     host.act(id);
     const status = host.calls.proxy_grpc_send(token, ptr, message.byteLength, end ? 1 : 0);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_grpc_send", status);
+    host.end("proxy_grpc_send", status);
   }
 
   /** Of a context that is there, or within its last callback. */

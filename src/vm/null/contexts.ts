@@ -1,5 +1,5 @@
 /** The contexts that filters get: the plugin's and each stream's. */
-import { STATUS, STREAM_TYPE } from "../../abi/enums.ts";
+import { STREAM_TYPE } from "../../abi/enums.ts";
 import type {
   Context,
   Data,
@@ -13,7 +13,6 @@ import type {
   RootContext,
 } from "./api.ts";
 import type { Callouts } from "./callouts.ts";
-import { HostcallError } from "./errors.ts";
 import { callForeign } from "./foreign.ts";
 import { headerBlock, StreamMessage } from "./headers.ts";
 import { bytesOf, type Host, OUT_NUMBER } from "./host.ts";
@@ -115,8 +114,7 @@ export class PluginContext extends BaseContext implements RootContext {
     const { host } = this.shared;
     host.act(this.id);
     const status = host.calls.proxy_set_tick_period_milliseconds(ms);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_set_tick_period_milliseconds", status);
+    host.end("proxy_set_tick_period_milliseconds", status);
   }
 
   /** The promise of onShutdown has settled. */
@@ -190,8 +188,7 @@ export class StreamHttpContext extends BaseContext implements HttpContext {
       block.byteLength,
       response.grpcStatus ?? NO_GRPC_STATUS,
     );
-    host.done();
-    if (answer !== STATUS.ok) throw new HostcallError("proxy_send_local_response", answer);
+    host.end("proxy_send_local_response", answer);
     // Handlers that wait have nothing to decide any more.
     this.halves[0] = null;
     this.halves[1] = null;

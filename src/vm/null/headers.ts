@@ -2,17 +2,9 @@
 import { STATUS } from "../../abi/enums.ts";
 import { decodePairs, pairsBlock } from "../../abi/pairs.ts";
 import type { Body, Data, HeaderList, Headers, Message, ReceivedHeaders } from "./api.ts";
-import { HostcallError } from "./errors.ts";
-import { bytesOf, type Host, OUT_LEN, OUT_NUMBER, OUT_PTR, utf8Of } from "./host.ts";
+import { bytesOf, checkLatin1, type Host, OUT_LEN, OUT_NUMBER, OUT_PTR, utf8Of } from "./host.ts";
 
 const ALL = 0x7fff_ffff;
-
-function checkLatin1(text: string): string {
-  for (let i = 0; i < text.length; i++) {
-    if (text.charCodeAt(i) > 0xff) throw new TypeError("header names and values are latin1 text");
-  }
-  return text;
-}
 
 /** The list as pairs; one value of several is one pair. */
 export function pairsOf(headers: HeaderList): [string, string][] {
@@ -104,8 +96,7 @@ export class MapHeaders implements Headers {
     const key = host.putText(name);
     host.act(this.#id);
     const status = host.calls.proxy_remove_header_map_value(this.#type, key, name.length);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_remove_header_map_value", status);
+    host.end("proxy_remove_header_map_value", status);
   }
 
   setAll(headers: HeaderList): void {
@@ -115,8 +106,7 @@ export class MapHeaders implements Headers {
     const ptr = host.putBytes(block);
     host.act(this.#id);
     const status = host.calls.proxy_set_header_map_pairs(this.#type, ptr, block.byteLength);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_set_header_map_pairs", status);
+    host.end("proxy_set_header_map_pairs", status);
   }
 
   #change(
@@ -130,8 +120,7 @@ export class MapHeaders implements Headers {
     const text = host.putText(value);
     host.act(this.#id);
     const status = host.calls[hostcall](this.#type, key, name.length, text, value.length);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError(hostcall, status);
+    host.end(hostcall, status);
   }
 }
 
@@ -223,8 +212,7 @@ export class BufferBody implements Body {
     const at = this.hidden + start;
     const size = bytes.byteLength;
     const status = host.calls.proxy_set_buffer_bytes(this.#type, at, length, ptr, size);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_set_buffer_bytes", status);
+    host.end("proxy_set_buffer_bytes", status);
   }
 
   /** The hostcalls stop at the end by themselves, unless what is there is not to be seen. */

@@ -4,11 +4,12 @@
  * Layout of the memory: 0 unused, 16 out-parameters, 64 and up what one hostcall takes and gives.
  * @hot per-hostcall
  */
+import { STATUS } from "../../abi/enums.ts";
 import type { HostcallName } from "../../abi/hostcall-table.ts";
 import type { Hostcall } from "../../abi/hostcall-types.ts";
 import { type Latin1Bytes, latin1Bytes, putLatin1 } from "../../abi/latin1.ts";
 import type { GuestGate } from "../engine.ts";
-import { ContextEndedError } from "./errors.ts";
+import { ContextEndedError, HostcallError } from "./errors.ts";
 
 export type Hostcalls = { readonly [N in HostcallName]: Hostcall<N> };
 
@@ -21,6 +22,16 @@ const PAGE_BYTES = 65_536;
 
 /** What a handler that has waited is called in messages. */
 const AFTERWARDS = "a handler that waited";
+
+/** `text`, when it is latin1; else throws. */
+export function checkLatin1(text: string): string {
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) > 0xff) {
+      throw new TypeError("header names and values, and paths, are latin1 text");
+    }
+  }
+  return text;
+}
 
 export class Host {
   readonly memory = new WebAssembly.Memory({ initial: 1 });
@@ -74,6 +85,12 @@ export class Host {
     if (this.#entered === 0) this.gate.close();
   }
 
+  /** {@link done}; throws unless `hostcall` answered OK. */
+  end(hostcall: HostcallName, status: number): void {
+    this.done();
+    if (status !== STATUS.ok) throw new HostcallError(hostcall, status);
+  }
+
   /** Bytes for an argument or a result; the pointer is a multiple of 8. */
   allocate(size: number): number {
     const ptr = this.#top;
@@ -85,11 +102,7 @@ export class Host {
 
   /** `text` as latin1; throws when it is none. */
   putText(text: string): number {
-    for (let i = 0; i < text.length; i++) {
-      if (text.charCodeAt(i) > 0xff) {
-        throw new TypeError("header names and values, and paths, are latin1 text");
-      }
-    }
+    checkLatin1(text);
     const ptr = this.allocate(text.length);
     putLatin1(this.#bytes, ptr, text);
     return ptr;

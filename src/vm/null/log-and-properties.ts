@@ -1,7 +1,6 @@
 /** The log and the attributes of the API, over the hostcalls. */
 import { GUEST_LOG_LEVEL, STATUS } from "../../abi/enums.ts";
 import type { Data, Log, Properties } from "./api.ts";
-import { HostcallError } from "./errors.ts";
 import { bytesOf, type Host, OUT_LEN, OUT_PTR, utf8Of } from "./host.ts";
 
 export class ContextLog implements Log {
@@ -81,8 +80,7 @@ export class ContextProperties implements Properties {
     const ptr = host.putBytes(bytes);
     host.act(this.#id);
     const status = host.calls.proxy_set_property(namePtr, name.length, ptr, bytes.byteLength);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_set_property", status);
+    host.end("proxy_set_property", status);
   }
 
   #read(path: readonly string[]): Uint8Array | null {

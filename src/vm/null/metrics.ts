@@ -1,7 +1,6 @@
 /** Metrics of the API, over the hostcalls. */
-import { METRIC_TYPE, STATUS } from "../../abi/enums.ts";
+import { METRIC_TYPE } from "../../abi/enums.ts";
 import type { Counter, Gauge, Histogram, Metrics } from "./api.ts";
-import { HostcallError } from "./errors.ts";
 import { type Host, OUT_NUMBER } from "./host.ts";
 
 /** Ids by kind and name, of one VM. */
@@ -49,8 +48,7 @@ export class ContextMetrics implements Metrics {
     const ptr = host.putText(name);
     host.act(this.#id);
     const status = host.calls.proxy_define_metric(kind, ptr, name.length, OUT_NUMBER);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_define_metric", status);
+    host.end("proxy_define_metric", status);
     const metric = host.resultNumber();
     this.#ids.set(key, metric);
     return metric;
@@ -60,23 +58,20 @@ export class ContextMetrics implements Metrics {
     const offset = BigInt(by);
     this.#host.act(this.#id);
     const status = this.#host.calls.proxy_increment_metric(metric, offset);
-    this.#host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_increment_metric", status);
+    this.#host.end("proxy_increment_metric", status);
   }
 
   #record(metric: number, value: number | bigint): void {
     const recorded = BigInt(value);
     this.#host.act(this.#id);
     const status = this.#host.calls.proxy_record_metric(metric, recorded);
-    this.#host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_record_metric", status);
+    this.#host.end("proxy_record_metric", status);
   }
 
   #value(metric: number): number {
     this.#host.act(this.#id);
     const status = this.#host.calls.proxy_get_metric(metric, OUT_NUMBER);
-    this.#host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_get_metric", status);
+    this.#host.end("proxy_get_metric", status);
     return Number(BigInt.asIntN(64, this.#host.resultBigInt()));
   }
 }

@@ -102,8 +102,7 @@ export class ContextQueues implements Queues {
     const ptr = host.putBytes(bytes);
     host.act(this.#id);
     const status = host.calls.proxy_register_shared_queue(ptr, bytes.byteLength, OUT_NUMBER);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_register_shared_queue", status);
+    host.end("proxy_register_shared_queue", status);
     return host.resultNumber();
   }
 
@@ -135,8 +134,7 @@ export class ContextQueues implements Queues {
     const ptr = host.putBytes(bytes);
     host.act(this.#id);
     const status = host.calls.proxy_enqueue_shared_queue(queue, ptr, bytes.byteLength);
-    host.done();
-    if (status !== STATUS.ok) throw new HostcallError("proxy_enqueue_shared_queue", status);
+    host.end("proxy_enqueue_shared_queue", status);
   }
 
   dequeue(queue: number): Uint8Array | null {
