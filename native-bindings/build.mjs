@@ -12,9 +12,12 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const ADDON_SOURCES = ["granary.c", "sockets.c"].map((name) => join(here, name));
+const ADDON_SOURCES = ["granary.c", "sockets.c", "socket-calls.c"].map((name) => join(here, name));
 /** What the binary depends on. */
-export const ADDON_INPUTS = [...ADDON_SOURCES, join(here, "sockets.h")];
+export const ADDON_INPUTS = [
+  ...ADDON_SOURCES,
+  ...["sockets.h", "socket-table.h"].map((name) => join(here, name)),
+];
 export const ADDON_BINARY = join(here, "build", "granary.node");
 
 function isExecutable(path) {

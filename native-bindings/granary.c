@@ -29,12 +29,6 @@
 #include <uv.h>
 #endif
 
-static napi_value make_int(napi_env env, int32_t value) {
-  napi_value result = NULL;
-  napi_create_int32(env, value, &result);
-  return result;
-}
-
 /* The first argument as a descriptor, or -1. Node-API turns NaN into 0, which would be stdin. */
 static int fd_argument(napi_env env, napi_callback_info info) {
   size_t count = 1;

@@ -4,8 +4,16 @@
 #ifndef GRANARY_SOCKETS_H
 #define GRANARY_SOCKETS_H
 
+#include <stdint.h>
+
 #define NAPI_VERSION 8
 #include <node_api.h>
+
+static inline napi_value make_int(napi_env env, int32_t value) {
+  napi_value result = NULL;
+  napi_create_int32(env, value, &result);
+  return result;
+}
 
 /*
  * openSockets(events: Int32Array, deliver: (count) => void) -> the calls, or null without libuv.
