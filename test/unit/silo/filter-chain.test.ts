@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import type { BodyBuffer } from "../../../src/silo/body-buffer.ts";
 import { ChainDirection } from "../../../src/silo/filter-chain.ts";
 import {
@@ -9,6 +8,7 @@ import {
   type HttpFilter,
   REQUEST,
 } from "../../../src/silo/http-filter.ts";
+import { chunk, textOf } from "../../harness/body-texts.ts";
 
 const CONTINUE = 0;
 const STOP = 1;
@@ -17,16 +17,6 @@ const STOP_ALL_WATERMARK = 4;
 const DATA_BUFFER = 1;
 const DATA_WATERMARK = 2;
 const DATA_NO_BUFFER = 3;
-
-function textOf(data: BodyBuffer): string {
-  const bytes = new Uint8Array(data.byteLength);
-  data.copyTo(0, data.byteLength, bytes, 0);
-  return Buffer.from(bytes).toString("latin1");
-}
-
-function chunk(text: string): BodyChunk {
-  return BodyChunk.ofHeap(Buffer.from(text, "latin1"));
-}
 
 /** Answers with the scripted statuses in turn, then with Continue, and notes what it saw. */
 class Scripted implements HttpFilter {

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import type { BodyBuffer } from "../../../src/silo/body-buffer.ts";
 import { ChainDirection } from "../../../src/silo/filter-chain.ts";
 import {
@@ -10,17 +9,12 @@ import {
   REQUEST,
 } from "../../../src/silo/http-filter.ts";
 import { SUSPENDED } from "../../../src/vm/types.ts";
+import { chunk, textOf } from "../../harness/body-texts.ts";
 
 const CONTINUE = 0;
 const STOP = 1;
 const STOP_ALL = 4;
 const BUFFER = 1;
-
-function textOf(data: BodyBuffer): string {
-  const bytes = new Uint8Array(data.byteLength);
-  data.copyTo(0, data.byteLength, bytes, 0);
-  return Buffer.from(bytes).toString("latin1");
-}
 
 interface Script {
   readonly headers?: number[];
@@ -93,10 +87,6 @@ function chainOf(scripts: readonly Script[], limit = 100) {
   /** What was seen since the last call. */
   const news = (): string[] => seen.splice(0);
   return { chain, filters, news };
-}
-
-function chunk(text: string): BodyChunk {
-  return BodyChunk.ofHeap(Buffer.from(text, "latin1"));
 }
 
 /** Sends headers, a body in two parts and, by choice, trailers. */
