@@ -5,7 +5,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { plainResponse } from "../harness/fake-upstream.ts";
-import { FilterRig, type ListenerSpec, type PluginSpec } from "../harness/filter-rig.ts";
+import {
+  FilterRig,
+  type ListenerSpec,
+  type PluginSpec,
+  untilLogged,
+} from "../harness/filter-rig.ts";
 import { valuesOf } from "../harness/raw-responses.ts";
 import {
   type Callbacks,
@@ -214,7 +219,7 @@ describe("a shadow", () => {
       assert.equal(await shadowStat(name, "different"), 1);
       for (const row of rows) assert.equal(await shadowStat(name, row), 1, row);
       assert.equal(await shadowStat(name, "same"), 0);
-      await rig.proxy.logged(new RegExp(`shadow "${name}".*\n`));
+      await untilLogged(rig.proxy, (each) => each.includes(`shadow "${name}"`));
       const line = rig.proxy.log.split("\n").find((each) => each.includes(`shadow "${name}"`));
       for (const row of rows) assert.match(line ?? "", new RegExp(row));
     });
@@ -225,8 +230,9 @@ describe("a shadow", () => {
     limits,
     async () => {
       for (let i = 0; i < 12; i++) await sendUnnoticed("adds");
-      await rig.proxy.logged(/(?:.*?shadow "adds"[^\n]*\n){10}/s);
-      const lines = rig.proxy.log.split("\n").filter((line) => line.includes('shadow "adds"'));
+      const told = () => rig.proxy.log.split("\n").filter((each) => each.includes('shadow "adds"'));
+      await untilLogged(rig.proxy, () => told().length >= 10);
+      const lines = told();
       assert.ok(lines.length >= 10 && lines.length <= 20, "ten for each silo at most");
       assert.match(lines[0] ?? "", /request_headers: \+x-shadow$/);
       assert.doesNotMatch(rig.proxy.log, /secret/);
@@ -238,13 +244,13 @@ describe("a shadow", () => {
     await compared("calls-out", "uncompared");
     assert.equal(await shadowStat("calls-out", "uncompared"), 1);
     assert.equal(await shadowStat("calls-out", "different"), 0);
-    await rig.proxy.logged(/shadow: .*:status 0 503/);
+    await untilLogged(rig.proxy, (line) => /shadow: .*:status 0 503/.test(line));
     assert.ok(rig.requests.every(({ head }) => !head.includes("/callout")));
   });
 
   it("has log lines marked as its own", limits, async () => {
     await sendUnnoticed("tells");
-    await rig.proxy.logged(/shadow: .*seen/);
+    await untilLogged(rig.proxy, (line) => /shadow: .*seen/.test(line));
   });
 
   it("sees only its fraction of the requests", limits, async () => {

@@ -202,7 +202,8 @@ describe("reload", () => {
     assert.equal(status, 400);
     assert.match(body, /nowhere/);
     assert.equal(await proxy.stat("config_reload.update_rejected"), rejected + 1);
-    assert.match(proxy.log, /the new configuration is refused, version \d+ goes on/);
+    const told = /the new configuration is refused, version \d+ goes on/;
+    await untilLogged(proxy, (line) => told.test(line));
     const dump = JSON.parse((await proxy.admin("/config_dump")).body);
     assert.match(dump.configs[0].error_state.details, /nowhere/);
     assert.match(JSON.stringify(dump.configs[0].bootstrap), /"upstream"/);

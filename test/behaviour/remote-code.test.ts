@@ -182,7 +182,8 @@ describe("code that is not to be had at the start", () => {
       const first = await ask();
       assert.match(first, new RegExp(`^HTTP/1.1 ${status} `));
       assert.doesNotMatch(first, /x-filter/);
-      assert.match(late.log, /absent-\d+\.wasm: the status is 404: plugins with this code do not/);
+      const told = /absent-\d+\.wasm: the status is 404: plugins with this code do not/;
+      await untilLogged(late, (line) => told.test(line));
       // Other updates are taken meanwhile; new code that is missing is not.
       const updated = await late.reload(yaml({ ...source, route: "new" }));
       assert.equal(updated.status, 200, updated.body);

@@ -3,7 +3,6 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { get, request } from "node:http";
 import { tmpdir } from "node:os";
@@ -74,15 +73,6 @@ export class ProxyProcess {
   /** Everything the proxy wrote to stderr so far. */
   get log(): string {
     return this.#log;
-  }
-
-  /** Resolves when the log has `pattern`: lines come by a pipe, behind answers if they like. */
-  async logged(pattern: RegExp): Promise<void> {
-    const { stderr } = this.process;
-    while (!pattern.test(this.#log)) {
-      if (stderr === null) throw new Error("the log is not read");
-      await once(stderr, "data");
-    }
   }
 
   get output(): string {
