@@ -15,11 +15,9 @@ import type { ConnectTarget } from "./connect.ts";
 import { type NativeSocketOwner, ownSocket } from "./native-sockets.ts";
 import { ReadWindow, type WindowSocket } from "./read-window.ts";
 import { connectError, socketError, WOULD_BLOCK } from "./socket-error.ts";
-import type { ConnectEvents, ConnectionEvents } from "./types.ts";
+import { type ConnectEvents, type ConnectionEvents, JOIN_BYTES_MAX } from "./types.ts";
 import { UnsentBytes } from "./unsent-bytes.ts";
 
-/** Bodies up to this size are copied behind the text, which is cheaper than a second segment. */
-const JOIN_BYTES_MAX = 4_096;
 /** Full buffers that one socket may read before the others have their turn. */
 const READS_MAX = 8;
 

@@ -23,10 +23,7 @@ import { canExchange, exchangeBuffer, writeNow } from "./lent-memory.ts";
 import type { ReadWindow, WindowSocket } from "./read-window.ts";
 import { socketError } from "./socket-error.ts";
 import { tlsInfoOf } from "./tls-info.ts";
-import type { Connection, ConnectionEvents, TlsInfo } from "./types.ts";
-
-/** Bodies up to this size are copied behind the text, which is cheaper than a second segment. */
-const JOIN_BYTES_MAX = 4_096;
+import { type Connection, type ConnectionEvents, JOIN_BYTES_MAX, type TlsInfo } from "./types.ts";
 
 /** High watermark of the sockets: backpressure is ours, so that Node's own never speaks. */
 export const SOCKET_BUFFER_BYTES = 0x3fffffff;

@@ -1,9 +1,11 @@
 /**
- * A byte connection over `net` or `tls`, the same for clients and upstreams. Plain sockets read
- * into
- * SharedArrayBuffer slabs by `onread`; nothing is allocated for an idle connection.
+ * A byte connection over the addon's sockets, `net` or `tls`, the same for clients and upstreams.
+ * Plain sockets read into SharedArrayBuffer slabs; nothing is allocated for an idle connection.
  */
 import type { BodyChunk } from "../shm/body-chunk.ts";
+
+/** Bodies up to this size are copied behind the text, which is cheaper than a second segment. */
+export const JOIN_BYTES_MAX = 4_096;
 
 export interface ConnectionEvents {
   /** Bytes `[0, length)` of `buffer` arrived. Valid until the call returns; see `chunkOf`. */

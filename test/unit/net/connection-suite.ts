@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { connectTo } from "../../../src/net/connect.ts";
+import type { Connection } from "../../../src/net/types.ts";
 import { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import { ConnectionRecorder } from "../../harness/connection-recorder.ts";
 import { accepted, close, listen, received, slab } from "./connection-rig.ts";
@@ -248,5 +249,93 @@ export function connectionSuite(): void {
     await owner.closed();
     assert.equal((owner.error as NodeJS.ErrnoException | null)?.code, "ECONNREFUSED");
     assert.deepEqual(owner.calls, ["close"]);
+  });
+
+  /** Writes until the kernel takes no more, then one chunk and a text that wait whole. */
+  function fill(connection: Connection): string {
+    let written = "";
+    let flushed = true;
+    for (let i = 0; flushed; i = (i + 1) % 26) {
+      const text = String.fromCharCode(0x61 + i).repeat(70_000);
+      flushed = connection.writeTextAndChunk(text, BodyChunk.ofHeap(Buffer.alloc(5_000, "-")));
+      written += text + "-".repeat(5_000);
+    }
+    connection.writeChunk(BodyChunk.ofHeap(Buffer.from("chunk")));
+    connection.writeText("text");
+    return `${written}chunktext`;
+  }
+
+  test("an end that is asked for while bytes wait follows them, whole and in order", async () => {
+    const { client, owner, connection } = await accepted();
+    client.pause();
+    const written = fill(connection);
+    connection.end();
+    assert.equal(connection.writeText("not any more"), true);
+    const got = received(client);
+    client.resume();
+    assert.ok((await got) === written);
+    client.end();
+    await owner.closed();
+    assert.equal(owner.has("writable"), false);
+  });
+
+  test("what waits when the connection is destroyed gives its memory back", async () => {
+    const { client, owner, connection } = await accepted();
+    client.pause();
+    fill(connection);
+    const lease = slab.lease();
+    const chunk = lease.view(0, 65_536);
+    lease.release();
+    connection.writeChunk(chunk);
+    chunk.release();
+    assert.equal(slab.leasedCount, 2);
+    await close(client, owner);
+  });
+
+  test("nothing is told of what arrives while the connection closes", async () => {
+    const { client, owner, connection } = await accepted();
+    const answer = received(client);
+    connection.closeAfterFlush(60_000);
+    assert.equal(await answer, "");
+    client.end("late");
+    await owner.closed();
+    assert.deepEqual([owner.text, owner.calls], ["", ["close"]]);
+    assert.equal(connection.bytesReceived, 4);
+  });
+
+  test("a reset is seen by the peer as one", async () => {
+    const { client, owner, connection } = await accepted();
+    const failed = once(client, "error");
+    client.resume();
+    connection.reset();
+    assert.equal(((await failed)[0] as NodeJS.ErrnoException).code, "ECONNRESET");
+    await owner.closed();
+  });
+
+  test("bytes in lent memory are moved out of it where they are kept", async () => {
+    const { client, owner } = await accepted();
+    const memory = Buffer.alloc(20_000);
+    const region = {
+      byteLength: memory.length,
+      view: (start: number, end: number) => memory.subarray(start, end),
+    };
+    Object.assign(owner, { bodyLeft: () => 100_000 });
+    owner.handle = (connection, _, length) => {
+      connection.expectBody();
+      const chunk = connection.chunkOf(0, length);
+      assert.equal(chunk.origin?.lend(region), true);
+      owner.chunks.push(chunk);
+    };
+    for (const text of ["first", "second", "third"]) {
+      const before = owner.text;
+      client.write(text);
+      await owner.until(() => owner.text === before + text);
+    }
+    assert.ok(owner.buffers.has(memory.buffer), "the socket read into it");
+    memory.fill("x");
+    const kept = owner.chunks.map((chunk) => Buffer.from(chunk.bytes).toString());
+    assert.deepEqual(kept, ["first", "second", "third"]);
+    for (const chunk of owner.chunks) chunk.release();
+    await close(client, owner);
   });
 }
