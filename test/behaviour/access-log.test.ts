@@ -4,11 +4,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { bootstrap, cluster, listener } from "../harness/config.ts";
+import { bootstrap, CLOSED_PORT, cluster, listener } from "../harness/config.ts";
 import { FakeUpstream, plainResponse } from "../harness/fake-upstream.ts";
 import { type ProxyProcess, startProxy } from "../harness/proxy.ts";
 import { exchange, RawClient } from "../harness/raw-client.ts";
@@ -22,28 +21,14 @@ const JSON_FORMAT =
 let directory: string;
 let upstream: FakeUpstream;
 let proxy: ProxyProcess;
-/** A port that nobody listens on. */
-let deadPort = 0;
 
 function fileLog(path: string, format: string): string {
   const file = JSON.stringify(join(directory, path));
   return `{name: f, typed_config: {"@type": ${LOGGERS}.file.v3.FileAccessLog, path: ${file}, log_format: ${format}}}`;
 }
 
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      const port = typeof address === "object" && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), "granary-log-"));
-  deadPort = await freePort();
   upstream = await FakeUpstream.listen({
     onHead: (request, connection) => {
       if (request.head.includes(" /uc")) connection.reset();
@@ -79,7 +64,7 @@ before(async () => {
     [listener({ routes, hcm: `access_log: [${logs.join(", ")}]` })],
     [
       cluster("upstream", upstream.port),
-      cluster("dead", deadPort),
+      cluster("dead", CLOSED_PORT),
       cluster("full", upstream.port, full),
       "  - {name: empty, type: STATIC, load_assignment: {cluster_name: empty}}\n",
     ],

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { cluster } from "../harness/config.ts";
+import { CLOSED_PORT, cluster } from "../harness/config.ts";
 import {
   FakeUpstream,
   type FakeUpstreamConnection,
@@ -23,8 +23,6 @@ type Sdk = (typeof SDKS)[number];
 const codeOf = (sdk: Sdk): Uint8Array =>
   readFileSync(join(REPOSITORY_ROOT, `examples/filters/${sdk}/callouts/callouts.wasm`));
 const limits = { timeout: 20_000 };
-/** A port that nobody listens on: the tcpmux port of the loopback interface. */
-const DEAD_PORT = 1;
 
 type Service = (request: RawRequest, connection: FakeUpstreamConnection) => void;
 
@@ -53,7 +51,7 @@ before(async () => {
     },
   });
   const none = "  - {name: none, type: STATIC, load_assignment: {cluster_name: none}}\n";
-  const clusters = cluster("service", service.port) + cluster("dead", DEAD_PORT) + none;
+  const clusters = cluster("service", service.port) + cluster("dead", CLOSED_PORT) + none;
   answer = say(plainResponse(200, "configured"));
   rig = await FilterRig.start(
     SDKS.flatMap((sdk) => {

@@ -6,12 +6,11 @@ import { join } from "node:path";
 import { after, before, it } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
+import { CLOSED_PORT } from "../harness/config.ts";
 import { BUILD_ROOT } from "../harness/proxy.ts";
 import { TcpRig, tcpCluster } from "../harness/tcp-rig.ts";
 
 const limits = { timeout: 20_000 };
-/** A port that nobody listens on. */
-const CLOSED_PORT = 1;
 const TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
 const FIXTURES = fixtures();
 

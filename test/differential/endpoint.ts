@@ -1,5 +1,5 @@
 /** Ends of connections that keep everything they got, and a wait that ends when anything changes. */
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import type { StreamPart } from "./case.ts";
 import { isInterim, type Message, readMessages } from "./messages.ts";
 
@@ -123,17 +123,4 @@ export function openSocket(port: number): Promise<Socket> {
       resolve(socket);
     });
   });
-}
-
-/** A port where nobody listens. */
-export async function deadPort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  return port;
 }

@@ -2,8 +2,9 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { CLOSED_PORT } from "../harness/config.ts";
 import type { CaseGroup, DifferentialCase, ScriptStep } from "./case.ts";
-import { Changes, deadPort, Endpoint, openSocket, type Peer } from "./endpoint.ts";
+import { Changes, Endpoint, openSocket, type Peer } from "./endpoint.ts";
 import { GuestLogs } from "./guest-logs.ts";
 import { H2Client } from "./h2-endpoint.ts";
 import type { Message } from "./messages.ts";
@@ -245,7 +246,7 @@ export class GroupPlayer {
       return file;
     });
     const { port, h2Port } = upstream;
-    const ports = { upstream: port, h2Upstream: h2Port, dead: await deadPort() };
+    const ports = { upstream: port, h2Upstream: h2Port, dead: CLOSED_PORT };
     const { yaml, plugins } = groupConfig(group, ports, fileOf);
     const logs = new GuestLogs(plugins);
     try {

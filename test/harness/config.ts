@@ -3,6 +3,12 @@
  */
 import { SERVER_IDENTITY } from "./test-certificates.ts";
 
+/**
+ * A port that nobody listens on: the loopback's tcpmux port. One that the kernel gave and took back
+ * may be another test's the next moment.
+ */
+export const CLOSED_PORT = 1;
+
 export interface ListenerParts {
   readonly name?: string;
   /** YAML flow text of further HttpConnectionManager fields, e.g. `server_name: x, via: y`. */
