@@ -82,28 +82,29 @@ export type NativeResult =
 /** Set to `off`, the addon is not loaded (tests, diagnosis). */
 export const NATIVE_SWITCH = "GRANARY_NATIVE";
 
-const ADDON_PATH = join("native-bindings", "build", "granary.node");
+const FOLDER = join(packageRoot(dirname(fileURLToPath(import.meta.url))), "native-bindings");
+/** The program that builds the addon. */
+export const ADDON_BUILDER = join(FOLDER, "build.mjs");
+const ADDON = join(FOLDER, "build", "granary.node");
 
 /** Loads the addon of this installation. Thread: any; Node maps the binary once per process. */
 export function loadNative(environment: NodeJS.ProcessEnv = process.env): NativeResult {
   if (environment[NATIVE_SWITCH] === "off") {
     return { kind: "absent", reason: `${NATIVE_SWITCH}=off` };
   }
-  const path = findUpwards(dirname(fileURLToPath(import.meta.url)));
-  if (path === null) return { kind: "absent", reason: `${ADDON_PATH} is not built` };
+  if (!existsSync(ADDON)) return { kind: "absent", reason: `${ADDON} is not built` };
   try {
-    const bindings = createRequire(import.meta.url)(path) as NativeBindings;
-    return { kind: "loaded", bindings, path };
+    const bindings = createRequire(import.meta.url)(ADDON) as NativeBindings;
+    return { kind: "loaded", bindings, path: ADDON };
   } catch (error) {
-    return { kind: "absent", reason: `${path}: ${String(error)}` };
+    return { kind: "absent", reason: `${ADDON}: ${String(error)}` };
   }
 }
 
-/** The addon lies in the package root, above the compiled file. */
-function findUpwards(start: string): string | null {
+/** The folder of package.json, above the compiled file. */
+function packageRoot(start: string): string {
   for (let folder = start; ; folder = dirname(folder)) {
-    const candidate = join(folder, ADDON_PATH);
-    if (existsSync(candidate)) return candidate;
-    if (dirname(folder) === folder) return null;
+    if (existsSync(join(folder, "package.json"))) return folder;
+    if (dirname(folder) === folder) return start;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
-import type { NativeResult } from "../base/native.ts";
+import { ADDON_BUILDER, type NativeResult } from "../base/native.ts";
 import type { SiloBoot } from "../silo/messages.ts";
 
 export interface DispatchPlan {
@@ -15,8 +15,7 @@ export interface DispatchPlan {
   readonly warning: string | null;
 }
 
-const ADVICE =
-  "install a C compiler and run `npm run build` (or node native-bindings/build.mjs) to get it";
+const ADVICE = `install a C compiler and run \`node ${ADDON_BUILDER}\` to get it`;
 
 /** @param reusePort tried only where the addon is absent. */
 export async function planDispatch(
