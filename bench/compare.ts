@@ -24,6 +24,7 @@ import {
   waitForPort,
 } from "./peers.ts";
 
+const CALLOUT = { filter: "callouts" } as const;
 /** Reads every body: in memory that it lends, or with `copy` by proxy_get_buffer_bytes. */
 const WINDOW = { filter: "body-window" } as const;
 const COPIED = { configuration: "copy" } as const;
@@ -33,7 +34,8 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "plain-100-filter", bodyBytes: 100, tls: false, filters: 1 },
   { name: "plain-100-4-filters", bodyBytes: 100, tls: false, filters: 4 },
   { name: "plain-100-logged", bodyBytes: 100, tls: false, filters: 0, logs: true },
-  { name: "callout", bodyBytes: 100, tls: false, filters: 1, filter: "callouts" },
+  { name: "callout", bodyBytes: 100, tls: false, filters: 1, ...CALLOUT, callout: "http" },
+  { name: "grpc-callout", bodyBytes: 100, tls: false, filters: 1, ...CALLOUT, callout: "grpc" },
   { name: "plain-64k", bodyBytes: 65_536, tls: false, filters: 0 },
   { name: "plain-64k-filter", bodyBytes: 65_536, tls: false, filters: 1 },
   { name: "plain-1m", bodyBytes: 1_048_576, tls: false, filters: 0 },
@@ -47,7 +49,10 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 /** Tells the callout filter what to ask; the other peers ignore it. */
-const CALLOUT = ["x-call: up|/|1000", "x-call-then: continue"];
+const CALLOUT_HEADERS = {
+  http: ["x-call: up|/|1000", "x-call-then: continue"],
+  grpc: ["x-grpc: grpc|bench.Service|Call|question|1000"],
+} as const;
 
 interface Row {
   readonly scenario: string;
@@ -139,7 +144,8 @@ async function runScenario(
       for (const peer of order) {
         const url = `${scenario.tls ? "https" : "http"}://127.0.0.1:${peer.port}/`;
         const seconds = i === 0 ? plan.warmUp : plan.seconds;
-        const headers = scenario.filter === "callouts" ? CALLOUT : [];
+        const { callout } = scenario;
+        const headers = callout === undefined ? [] : CALLOUT_HEADERS[callout];
         const round = { connections: 64, seconds, headers };
         const taken = await sample(peer.process.pid ?? 0, url, round);
         // The first round only warms up: compilers work on for seconds.

@@ -13,8 +13,10 @@ export interface Scenario {
   readonly tls: boolean;
   /** How many times the Rust filter that adds one header each way; nginx and HAProxy add headers. */
   readonly filters: number;
-  /** Another Rust filter instead; "callouts" asks the same upstream once and goes on with the answer. */
+  /** Another Rust filter instead. */
   readonly filter?: "callouts" | "body-window";
+  /** The callouts filter asks the same upstream once and goes on; or a gRPC one, and answers itself. */
+  readonly callout?: "http" | "grpc";
   /** Every request is logged to a file, by nginx too. */
   readonly logs?: true;
   /** StringValue of the plugin. */
@@ -62,7 +64,12 @@ const NGINX_PATHS = (directory: string): string =>
     .map((kind) => `${kind}_temp_path ${directory}/${kind};`)
     .join(" ");
 
-/** nginx serving one file of `bodyBytes` bytes. */
+/** Where the gRPC service listens, from the upstream's port on. */
+const GRPC_OFFSET = 50;
+/** "hello" with its prefix. */
+const GRPC_MESSAGE = Buffer.from("\0\0\0\0\x05hello", "latin1");
+
+/** nginx serving one file of `bodyBytes` bytes; on the next port, over HTTP/2, a unary gRPC service. */
 export function startUpstream(directory: string, port: number, bodyBytes: number): RunningPeer {
   const nginx = program("nginx");
   if (nginx === null) throw new Error("the benchmark needs nginx as its upstream");
@@ -71,13 +78,16 @@ export function startUpstream(directory: string, port: number, bodyBytes: number
   // nginx reads it as a user of its own.
   chmodSync(directory, 0o755);
   writeFileSync(join(root, "index.html"), "x".repeat(bodyBytes));
+  writeFileSync(join(root, "message"), GRPC_MESSAGE);
   const name = `upstream-${port}`;
   const config = join(directory, `${name}.conf`);
   writeFileSync(
     config,
     `${nginxCommon(directory, name)}
 http { ${NGINX_PATHS(directory)} access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=10;
-server { listen 127.0.0.1:${port} backlog=4096; root ${root}; location / { try_files /index.html =404; } } }`,
+server { listen 127.0.0.1:${port} backlog=4096; root ${root}; location / { try_files /index.html =404; } }
+server { listen 127.0.0.1:${port + GRPC_OFFSET} http2 backlog=4096; root ${root}; default_type application/grpc; add_trailer grpc-status 0;
+http2_max_concurrent_streams 1000; error_page 405 =200 /message; location / { return 405; } location = /message { } } }`,
   );
   const child = spawn(nginx, ["-p", directory, "-c", config], { stdio: "ignore" });
   return { name, port, process: child };
@@ -144,6 +154,13 @@ frontend f\n bind 127.0.0.1:${port}${tls}\n ${headers}\n default_backend b\nback
 
 const TYPE = "type.googleapis.com/envoy.extensions";
 
+const H2 = `, typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": ${TYPE}.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}`;
+
+/** A cluster with one endpoint, as an item of YAML; `more`: further fields, each behind a comma. */
+function clusterText(name: string, port: number, more: string): string {
+  return `- {name: ${name}, type: STATIC, load_assignment: {cluster_name: ${name}, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: ${port}}}}}]}]}${more}}`;
+}
+
 /** The configuration that Granary and Envoy both run. */
 function writeBootstrap(options: PeerOptions): string {
   const { directory, port, upstreamPort, scenario } = options;
@@ -157,6 +174,8 @@ function writeBootstrap(options: PeerOptions): string {
   const wasm = `{name: bench, typed_config: {"@type": ${TYPE}.filters.http.wasm.v3.Wasm, config: {name: bench${configuration}, vm_config: {runtime: envoy.wasm.runtime.v8, code: {local: {filename: "${filterFile}"}}}}}}`;
   const router = `{name: envoy.filters.http.router, typed_config: {"@type": ${TYPE}.filters.http.router.v3.Router}}`;
   const filters = [...new Array<string>(scenario.filters).fill(wasm), router].join(", ");
+  const grpc =
+    scenario.callout === "grpc" ? `\n  ${clusterText("grpc", upstreamPort + GRPC_OFFSET, H2)}` : "";
   const tls = scenario.tls
     ? `\n      transport_socket: {name: tls, typed_config: {"@type": ${TYPE}.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: {tls_certificates: [{certificate_chain: {filename: "${options.certificate}"}, private_key: {filename: "${options.key}"}}]}}}`
     : "";
@@ -175,7 +194,7 @@ function writeBootstrap(options: PeerOptions): string {
       - name: envoy.filters.network.http_connection_manager
         typed_config: {"@type": ${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: main, route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: up}}]}]}, http_filters: [${filters}]${logs}}${tls}
   clusters:
-  - {name: up, type: STATIC, load_assignment: {cluster_name: up, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: ${upstreamPort}}}}}]}]}}
+  ${clusterText("up", upstreamPort, "")}${grpc}
 `,
   );
   return config;
