@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { loadUws } from "../src/silo/downstream/uws-library.ts";
 import { type Sample, sample } from "./measure.ts";
 import {
+  GRPC_OFFSET,
   type PeerOptions,
   type RunningPeer,
   type Scenario,
@@ -24,7 +25,12 @@ import {
   waitForPort,
 } from "./peers.ts";
 
+const UPSTREAM_PORT = 28_000;
 const CALLOUT = { filter: "callouts" } as const;
+const GRPC = {
+  callout: "grpc",
+  service: { port: UPSTREAM_PORT + GRPC_OFFSET, protocol: "http2" },
+} as const;
 /** Reads every body: in memory that it lends, or with `copy` by proxy_get_buffer_bytes. */
 const WINDOW = { filter: "body-window" } as const;
 const COPIED = { configuration: "copy" } as const;
@@ -35,7 +41,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "plain-100-4-filters", bodyBytes: 100, tls: false, filters: 4 },
   { name: "plain-100-logged", bodyBytes: 100, tls: false, filters: 0, logs: true },
   { name: "callout", bodyBytes: 100, tls: false, filters: 1, ...CALLOUT, callout: "http" },
-  { name: "grpc-callout", bodyBytes: 100, tls: false, filters: 1, ...CALLOUT, callout: "grpc" },
+  { name: "grpc-callout", bodyBytes: 100, tls: false, filters: 1, ...CALLOUT, ...GRPC },
   { name: "plain-64k", bodyBytes: 65_536, tls: false, filters: 0 },
   { name: "plain-64k-filter", bodyBytes: 65_536, tls: false, filters: 1 },
   { name: "plain-1m", bodyBytes: 1_048_576, tls: false, filters: 0 },
@@ -51,7 +57,7 @@ const SCENARIOS: readonly Scenario[] = [
 /** Tells the callout filter what to ask; the other peers ignore it. */
 const CALLOUT_HEADERS = {
   http: ["x-call: up|/|1000", "x-call-then: continue"],
-  grpc: ["x-grpc: grpc|bench.Service|Call|question|1000"],
+  grpc: ["x-grpc: service|bench.Service|Call|question|1000"],
 } as const;
 
 interface Row {
@@ -127,8 +133,13 @@ async function runScenario(
   base: Omit<PeerOptions, "port" | "upstreamPort" | "scenario">,
   plan: { readonly seconds: number; readonly rounds: number; readonly warmUp: number },
 ): Promise<Row[]> {
-  const upstream = startUpstream(base.directory, 28_000, scenario.bodyBytes);
-  const at = (port: number): PeerOptions => ({ ...base, port, upstreamPort: 28_000, scenario });
+  const upstream = startUpstream(base.directory, UPSTREAM_PORT, scenario.bodyBytes);
+  const at = (port: number): PeerOptions => ({
+    ...base,
+    port,
+    upstreamPort: UPSTREAM_PORT,
+    scenario,
+  });
   const peers: RunningPeer[] = [
     { ...startGranary(at(28_001), "codec"), name: "granary codec A" },
     { ...startGranary(at(28_002), "codec"), name: "granary codec B" },
@@ -137,7 +148,7 @@ async function runScenario(
   const others = [startNginx(at(28_004)), startHaproxy(at(28_005)), startEnvoy(at(28_006))];
   for (const peer of others) if (peer !== null) peers.push(peer);
   try {
-    for (const port of [28_000, ...peers.map((peer) => peer.port)]) await waitForPort(port);
+    for (const port of [UPSTREAM_PORT, ...peers.map((peer) => peer.port)]) await waitForPort(port);
     const samples = new Map<string, Sample[]>(peers.map((peer) => [peer.name, []]));
     for (let i = 0; i <= plan.rounds; i++) {
       const order = [...peers.slice(i % peers.length), ...peers.slice(0, i % peers.length)];

@@ -42,6 +42,8 @@ export interface LoadRound {
   readonly seconds: number;
   /** "name: value" each. */
   readonly headers: readonly string[];
+  /** After which a request counts as an error; wrk's own 2 where there is none. */
+  readonly timeoutSeconds?: number;
 }
 
 export interface LoadResult {
@@ -56,6 +58,7 @@ export function load(url: string, round: LoadRound): Promise<LoadResult> {
   const wrk = program("wrk");
   if (wrk === null) throw new Error("the benchmark needs wrk");
   const flags = ["-t1", `-c${connections}`, `-d${seconds}s`];
+  if (round.timeoutSeconds !== undefined) flags.push(`--timeout=${round.timeoutSeconds}s`);
   for (const header of headers) flags.push("-H", header);
   return new Promise((resolve, reject) => {
     const child = spawn(wrk, [...flags, url]);

@@ -17,6 +17,8 @@ export interface Scenario {
   readonly filter?: "callouts" | "body-window";
   /** The callouts filter asks the same upstream once and goes on; or a gRPC one, and answers itself. */
   readonly callout?: "http" | "grpc";
+  /** One more cluster, "service", which holds as many calls as there may be. */
+  readonly service?: { readonly port: number; readonly protocol: "http1" | "http2" };
   /** Every request is logged to a file, by nginx too. */
   readonly logs?: true;
   /** StringValue of the plugin. */
@@ -65,7 +67,7 @@ const NGINX_PATHS = (directory: string): string =>
     .join(" ");
 
 /** Where the gRPC service listens, from the upstream's port on. */
-const GRPC_OFFSET = 50;
+export const GRPC_OFFSET = 50;
 /** "hello" with its prefix. */
 const GRPC_MESSAGE = Buffer.from("\0\0\0\0\x05hello", "latin1");
 
@@ -154,11 +156,15 @@ frontend f\n bind 127.0.0.1:${port}${tls}\n ${headers}\n default_backend b\nback
 
 const TYPE = "type.googleapis.com/envoy.extensions";
 
-const H2 = `, typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": ${TYPE}.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}`;
+const H2 = `typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": ${TYPE}.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}`;
+const LIMITS = ["connections", "pending_requests", "requests"];
+const THRESHOLDS = LIMITS.map((name) => `max_${name}: 50000`).join(", ");
+const UNLIMITED = `circuit_breakers: {thresholds: [{${THRESHOLDS}}]}`;
 
-/** A cluster with one endpoint, as an item of YAML; `more`: further fields, each behind a comma. */
+/** A cluster with one endpoint, as an item of YAML; `more`: its further fields. */
 function clusterText(name: string, port: number, more: string): string {
-  return `- {name: ${name}, type: STATIC, load_assignment: {cluster_name: ${name}, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: ${port}}}}}]}]}${more}}`;
+  const address = `{socket_address: {address: 127.0.0.1, port_value: ${port}}}`;
+  return `  - {name: ${name}, type: STATIC, load_assignment: {cluster_name: ${name}, endpoints: [{lb_endpoints: [{endpoint: {address: ${address}}}]}]}, ${more}}\n`;
 }
 
 /** The configuration that Granary and Envoy both run. */
@@ -174,8 +180,9 @@ function writeBootstrap(options: PeerOptions): string {
   const wasm = `{name: bench, typed_config: {"@type": ${TYPE}.filters.http.wasm.v3.Wasm, config: {name: bench${configuration}, vm_config: {runtime: envoy.wasm.runtime.v8, code: {local: {filename: "${filterFile}"}}}}}}`;
   const router = `{name: envoy.filters.http.router, typed_config: {"@type": ${TYPE}.filters.http.router.v3.Router}}`;
   const filters = [...new Array<string>(scenario.filters).fill(wasm), router].join(", ");
-  const grpc =
-    scenario.callout === "grpc" ? `\n  ${clusterText("grpc", upstreamPort + GRPC_OFFSET, H2)}` : "";
+  const { service } = scenario;
+  const more = service?.protocol === "http2" ? `${UNLIMITED}, ${H2}` : UNLIMITED;
+  const serviceText = service === undefined ? "" : clusterText("service", service.port, more);
   const tls = scenario.tls
     ? `\n      transport_socket: {name: tls, typed_config: {"@type": ${TYPE}.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: {tls_certificates: [{certificate_chain: {filename: "${options.certificate}"}, private_key: {filename: "${options.key}"}}]}}}`
     : "";
@@ -194,8 +201,7 @@ function writeBootstrap(options: PeerOptions): string {
       - name: envoy.filters.network.http_connection_manager
         typed_config: {"@type": ${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: main, route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: up}}]}]}, http_filters: [${filters}]${logs}}${tls}
   clusters:
-  ${clusterText("up", upstreamPort, "")}${grpc}
-`,
+${clusterText("up", upstreamPort, UNLIMITED)}${serviceText}`,
   );
   return config;
 }
