@@ -1,5 +1,5 @@
 /**
- * What shared memory costs: counters, shared data, rings and wake-ups.
+ * What shared memory costs: counters, chunks, shared data, rings and wake-ups.
  *
  * 2026-11-25, 2 vCPU with much other load, Node 20.20.2, best batch of 400 (a batch is shorter than a
  * time slice), two runs; four threads: mean of their medians, on two cores:
@@ -25,6 +25,9 @@ import { systemClock } from "../../src/base/clock.ts";
 import { packRecord } from "../../src/base/msgpack.ts";
 import { SiloRecorder } from "../../src/metrics/recorder.ts";
 import { BELL_STRIDE, Bells } from "../../src/shm/bells.ts";
+import { BodySlab } from "../../src/shm/body-slab.ts";
+import { createBodySlab } from "../../src/shm/body-slab-layout.ts";
+import { ChunkHolder } from "../../src/shm/chunk-holder.ts";
 import { HeapStatsReader } from "../../src/shm/heap-stats.ts";
 import { createMetricRegion } from "../../src/shm/metric-layout.ts";
 import { MetricWriter, SLOTS_OF_KIND } from "../../src/shm/metric-writer.ts";
@@ -104,6 +107,25 @@ function counters(): void {
   print("memory per counter, per histogram", `8 and ${8 * SLOTS_OF_KIND.histogram} bytes of slots`);
 }
 
+function bodySlab(): void {
+  const slab = new BodySlab(createBodySlab(4 * MIB));
+  measure("chunk leased, viewed, given back", () => {
+    const lease = slab.lease();
+    const view = lease.view(0, 100);
+    lease.release();
+    view.release();
+  });
+  const holder = new ChunkHolder(slab.region);
+  measure("the same, held for and released by another", () => {
+    const lease = slab.lease();
+    const view = lease.view(0, 100);
+    view.hold();
+    lease.release();
+    view.release();
+    holder.release(view.offset);
+  });
+}
+
 function sharedData(state: SharedState): void {
   for (const key of keys) state.data.set(SPACE, key, value, 0);
   for (const name of NAMES) {
@@ -178,6 +200,7 @@ async function main(): Promise<void> {
   const seat = (): SharedSeat => ({ ...regions, self: owners.enter(), seat: 0 });
   const bells = new SharedArrayBuffer(8 * BELL_STRIDE);
   counters();
+  bodySlab();
   sharedData(new SharedState(seat(), systemClock));
   for (const name of NAMES) {
     const job = { kind: "data", ring: regions.data, bells, name, size: 0 } as const;

@@ -11,6 +11,7 @@ import { ReadWindow } from "../../src/net/read-window.ts";
 import type { ConnectEvents, Connection } from "../../src/net/types.ts";
 import type { BodyChunk } from "../../src/shm/body-chunk.ts";
 import { BodySlab } from "../../src/shm/body-slab.ts";
+import { createBodySlab } from "../../src/shm/body-slab-layout.ts";
 import { createMetricRegion } from "../../src/shm/metric-layout.ts";
 import { createServices } from "../../src/silo/create-services.ts";
 import { CodecConnection } from "../../src/silo/downstream/codec.ts";
@@ -98,7 +99,7 @@ export async function loadFilters(filters: readonly string[], pool: CpuPool): Pr
 export class SiloRig {
   readonly clients: BenchConnection[] = [];
   readonly upstreams: BenchConnection[] = [];
-  readonly #slab = new BodySlab(64 * 1024 * 1024);
+  readonly #slab = new BodySlab(createBodySlab(64 * 1024 * 1024));
 
   /** @param connections of clients */
   constructor({ config, modules }: Program, connections: number) {

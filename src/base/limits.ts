@@ -5,7 +5,8 @@ export const LIMITS = {
   /** One body chunk: a socket read fills at most this much. 64 KiB is libuv's own read size. */
   bodyChunkBytes: 65_536,
   /**
-   * Body slabs of one silo; above, chunks come from the heap. Slabs are made as they are needed.
+   * Body slab of one silo: address space, of which only touched chunks take memory. When all are in
+   * use, chunks come from the heap.
    */
   bodySlabBytes: 268_435_456,
   /**

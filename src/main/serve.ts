@@ -134,6 +134,7 @@ function build(blueprint: Blueprint): Site {
       modules: running.program.modules,
       metricRegions: metrics.siloRegions,
       shared: shared.seat(index),
+      bodySlab: shared.bodySlab(index),
       logRing: logWriter.boot(index),
       log: siloLogOptions(options),
       seats: running.seats,

@@ -12,6 +12,7 @@ import {
   sharedQueueStats,
 } from "../metrics/catalogue.ts";
 import type { Counter, MetricScope } from "../metrics/types.ts";
+import { createBodySlab } from "../shm/body-slab-layout.ts";
 import { type HeapStats, HeapStatsReader } from "../shm/heap-stats.ts";
 import { type OwnerId, Owners } from "../shm/owners.ts";
 import { attachSharedData } from "../shm/shared-data-layout.ts";
@@ -36,6 +37,8 @@ export class SharedMemory {
   /** Number of the silo that sits on each seat. */
   readonly #seats = new Map<number, OwnerId>();
 
+  readonly #bodySlabs = new Map<number, SharedArrayBuffer>();
+
   constructor(options: { readonly dataBytes: number; readonly policy: FullPolicy }, clock: Clock) {
     const queueBytes = LIMITS.sharedQueuesBytes;
     this.#regions = createSharedRegions({ ...options, queueBytes, random: secretRandom });
@@ -52,6 +55,13 @@ export class SharedMemory {
     const self = this.#owners.enter();
     this.#seats.set(index, self);
     return { ...this.#regions, self, seat: MAIN_SEAT + 1 + index };
+  }
+
+  /** What silo `index` reads bodies into; outlives it, because other threads may hold chunks. */
+  bodySlab(index: number): SharedArrayBuffer {
+    const region = this.#bodySlabs.get(index) ?? createBodySlab(LIMITS.bodySlabBytes);
+    this.#bodySlabs.set(index, region);
+    return region;
   }
 
   /** The thread of silo `index` is gone: its locks are recovered, others are told its items. */

@@ -13,6 +13,10 @@ export interface ChunkOwner {
   /** Index of the slab chunk the bytes lie in, or -1 for heap memory. */
   readonly slot: number;
   reclaim(chunk: BodyChunk): void;
+  /** Adds a reference for another thread; false: heap memory, which no other thread sees. */
+  hold(): boolean;
+  /** Takes back what {@link hold} added. */
+  unhold(): void;
 }
 
 /** Memory that somebody lends for reading into, such as a guest's. */
@@ -66,6 +70,25 @@ export class BodyChunk {
   /** Index of the slab chunk the bytes lie in, or -1 for heap memory. */
   get slot(): number {
     return this.#owner === null ? -1 : this.#owner.slot;
+  }
+
+  /** Where the bytes lie in the silo's slab region, if they do: `slot` is not -1. */
+  get offset(): number {
+    return this.#source.byteOffset + this.#start;
+  }
+
+  /**
+   * Adds a reference of the whole slab chunk for another thread, which finds the bytes by `offset`
+   * and gives it back by a ChunkHolder. False: the bytes lie in heap memory.
+   */
+  hold(): boolean {
+    return this.#owner?.hold() === true;
+  }
+
+  /** Takes back what {@link hold} added: nobody was told of it. */
+  unhold(): void {
+    assert(this.#owner !== null, "unhold of heap memory");
+    this.#owner.unhold();
   }
 
   /** Whether the bytes lie in memory that is lent: they stay there until the read is over. */

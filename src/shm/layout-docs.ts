@@ -2,7 +2,8 @@
  * Renders docs/shared-memory.md from the layouts: every region, every field with its offset, size,
  * unit and writer. `scripts/docs.mjs` writes it, and fails the check when the page differs.
  */
-import { BODY_SLAB_LAYOUT } from "./body-slab-layout.ts";
+import { LIMITS } from "../base/limits.ts";
+import { bodySlabLayout } from "./body-slab-layout.ts";
 import type { Field, Layout } from "./layout.ts";
 import { METRIC_LAYOUT } from "./metric-layout.ts";
 import { OWNERS_LAYOUT } from "./owners.ts";
@@ -27,8 +28,10 @@ const REGIONS: readonly Region[] = [
     file: "metric-layout.ts",
   },
   {
-    layout: BODY_SLAB_LAYOUT,
-    about: "As many as a silo needs: the memory that its sockets read bodies into.",
+    layout: bodySlabLayout(LIMITS.bodySlabBytes),
+    about:
+      "One for each silo: the memory that its sockets read bodies into, chunk by chunk, and who has " +
+      "references of each chunk.",
     file: "body-slab-layout.ts",
   },
   {

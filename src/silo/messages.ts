@@ -23,6 +23,8 @@ export interface SiloBoot {
   readonly modules: readonly SentModule[];
   /** Metric region of every silo, by index; this silo writes `metricRegions[index]` only. */
   readonly metricRegions: readonly SharedArrayBuffer[];
+  /** This silo's body slab, which its successor takes over. */
+  readonly bodySlab: SharedArrayBuffer;
   /** Where access-log lines go. */
   readonly logRing: LogRingBoot;
   /** What plugins share over all silos, and this silo's number there. */

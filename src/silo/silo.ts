@@ -6,7 +6,6 @@ import { parentPort, workerData } from "node:worker_threads";
 import { present } from "../base/assert.ts";
 import { systemClock } from "../base/clock.ts";
 import { exposeOn } from "../base/comlink.ts";
-import { LIMITS } from "../base/limits.ts";
 import { Logger, setComponentLogLevel, setLogFormat, setLogLevel } from "../base/log.ts";
 import { loadNative } from "../base/native.ts";
 import { MetricSnapshots } from "../metrics/snapshot.ts";
@@ -70,7 +69,7 @@ async function openUws(): Promise<UwsLibrary> {
 }
 
 class Silo implements SiloControl {
-  readonly #slab = new BodySlab(LIMITS.bodySlabBytes);
+  readonly #slab = new BodySlab(boot.bodySlab);
   readonly #services = createServices(boot, this.#slab);
   readonly #live = new LiveConfig(this.#services, (seat, managers) => this.#open(seat, managers));
   #uws: UwsLibrary | null = null;

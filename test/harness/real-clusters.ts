@@ -6,6 +6,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { Turn } from "../../src/base/turn.ts";
 import type { ClusterConfig } from "../../src/config/types.ts";
 import { BodySlab } from "../../src/shm/body-slab.ts";
+import { createBodySlab } from "../../src/shm/body-slab-layout.ts";
 import { createClusterSet, socketConnectors } from "../../src/upstream/cluster-set.ts";
 import { type DnsResolver, systemDns } from "../../src/upstream/dns.ts";
 import type { Cluster, ClusterSet, UpstreamRequest } from "../../src/upstream/types.ts";
@@ -25,7 +26,7 @@ export interface RealAttempt {
 
 export class RealClusters {
   readonly metrics = new FakeMetrics();
-  readonly slab = new BodySlab(SLAB_BYTES);
+  readonly slab = new BodySlab(createBodySlab(SLAB_BYTES));
   readonly clusters: ClusterSet;
   /** Chunks that the slab itself keeps. */
   readonly #leasedAtStart = this.slab.leasedCount;

@@ -11,10 +11,11 @@ import { NATIVE_SWITCH } from "../../../src/base/native.ts";
 import { type AcceptedSource, acceptConnection } from "../../../src/net/accept.ts";
 import type { Connection } from "../../../src/net/types.ts";
 import { BodySlab } from "../../../src/shm/body-slab.ts";
+import { createBodySlab } from "../../../src/shm/body-slab-layout.ts";
 import { ConnectionRecorder } from "../../harness/connection-recorder.ts";
 import { NATIVE } from "../main/fixtures/sockets.ts";
 
-export const slab = new BodySlab(64 * 1_048_576);
+export const slab = new BodySlab(createBodySlab(64 * 1_048_576));
 export const servers: Server[] = [];
 
 after(() => {

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { ReadWindow, type WindowSocket } from "../../../src/net/read-window.ts";
 import type { LentRegion } from "../../../src/shm/body-chunk.ts";
 import { BodySlab } from "../../../src/shm/body-slab.ts";
+import { createBodySlab } from "../../../src/shm/body-slab-layout.ts";
 
 class Region implements LentRegion {
   memory = Buffer.alloc(8_192);
@@ -27,7 +28,7 @@ class FakeSocket implements WindowSocket {
 }
 
 function fixture(keeps: "idle" | "always" = "always") {
-  const slab = new BodySlab(4_194_304);
+  const slab = new BodySlab(createBodySlab(4_194_304));
   const window = new ReadWindow(slab, keeps);
   const socket = new FakeSocket();
   window.attach(socket);

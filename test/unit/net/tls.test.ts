@@ -12,6 +12,7 @@ import { acceptConnection, createTlsServerContext } from "../../../src/net/accep
 import { connectTo, createTlsClientContext } from "../../../src/net/connect.ts";
 import { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import { BodySlab } from "../../../src/shm/body-slab.ts";
+import { createBodySlab } from "../../../src/shm/body-slab-layout.ts";
 import { ConnectionRecorder } from "../../harness/connection-recorder.ts";
 import {
   CLIENT_IDENTITY,
@@ -21,7 +22,7 @@ import {
   TEST_CA_PEM,
 } from "../../harness/test-certificates.ts";
 
-const slab = new BodySlab(64 * 1_048_576);
+const slab = new BodySlab(createBodySlab(64 * 1_048_576));
 const closers: (() => void)[] = [];
 after(() => {
   for (const close of closers) close();

@@ -1,35 +1,42 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AssertionError } from "../../../src/base/assert.ts";
-import type { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import { BodySlab, type SlabLease } from "../../../src/shm/body-slab.ts";
-import { BODY_SLAB_LAYOUT, SLAB_CHUNKS } from "../../../src/shm/body-slab-layout.ts";
-import { attachRegion } from "../../../src/shm/layout.ts";
-import { prng } from "../../harness/prng.ts";
+import { attachBodySlab, createBodySlab } from "../../../src/shm/body-slab-layout.ts";
+import { ChunkHolder } from "../../../src/shm/chunk-holder.ts";
 
-const MIB = 1_048_576;
+const CHUNK = 65_536;
+
+/** A slab with its window and `count` chunks to lease. */
+function slabOf(count: number): BodySlab {
+  return new BodySlab(createBodySlab((1 + count) * CHUNK));
+}
+
+function leaseAll(slab: BodySlab, count: number): SlabLease[] {
+  return Array.from({ length: count }, () => slab.lease());
+}
 
 test("a slab is a region with magic, version and layout that others can attach to", () => {
-  const slab = new BodySlab(4 * MIB);
-  const region = slab.regions[0] as SharedArrayBuffer;
-  assert.equal(attachRegion(BODY_SLAB_LAYOUT, region), region);
+  const region = createBodySlab(4 * CHUNK);
+  assert.equal(attachBodySlab(region).fields.holds.count, 4);
+  assert.throws(() => attachBodySlab(new SharedArrayBuffer(region.byteLength)), AssertionError);
 });
 
 test("chunks are 64 KiB of shared memory that do not overlap", () => {
-  const slab = new BodySlab(4 * MIB);
-  const leases = Array.from({ length: SLAB_CHUNKS - 1 }, () => slab.lease());
+  const slab = slabOf(63);
+  const leases = leaseAll(slab, 63);
   const offsets = new Set(leases.map((lease) => lease.bytes.byteOffset));
   offsets.add(slab.window.byteOffset);
-  assert.equal(offsets.size, SLAB_CHUNKS);
+  assert.equal(offsets.size, 64);
   for (const { bytes } of leases) {
-    assert.equal(bytes.byteLength, 65_536);
-    assert.ok(bytes.buffer instanceof SharedArrayBuffer);
-    assert.equal((bytes.byteOffset - slab.window.byteOffset) % 65_536, 0);
+    assert.equal(bytes.byteLength, CHUNK);
+    assert.equal(bytes.buffer, slab.region);
+    assert.equal((bytes.byteOffset - slab.window.byteOffset) % CHUNK, 0);
   }
 });
 
 test("a chunk is free again when the lessee and the last view have let it go", () => {
-  const slab = new BodySlab(4 * MIB);
+  const slab = slabOf(8);
   const before = slab.leasedCount;
   const lease = slab.lease();
   lease.bytes.write("hello");
@@ -48,24 +55,25 @@ test("a chunk is free again when the lessee and the last view have let it go", (
 });
 
 test("misuse of a lease is a programmer's error", () => {
-  const slab = new BodySlab(4 * MIB);
-  const lease = slab.lease();
+  const lease = slabOf(8).lease();
   lease.release();
   assert.throws(() => lease.release(), AssertionError);
   assert.throws(() => lease.view(0, 1), AssertionError);
+  assert.throws(() => lease.hold(), AssertionError);
 });
 
-test("more slabs are made on demand, and beyond the cap chunks are heap memory", () => {
-  const slab = new BodySlab(8 * MIB);
-  const leases = Array.from({ length: 2 * SLAB_CHUNKS - 1 }, () => slab.lease());
-  assert.equal(slab.regions.length, 2);
+test("beyond the region chunks are heap memory, which no other thread can hold", () => {
+  const slab = slabOf(10);
+  const leases = leaseAll(slab, 10);
   assert.equal(slab.heapLeaseCount, 0);
   const heap = slab.lease();
   assert.equal(heap.slot, -1);
   assert.ok(heap.bytes.buffer instanceof ArrayBuffer);
-  assert.equal(heap.bytes.byteLength, 65_536);
+  assert.equal(heap.bytes.byteLength, CHUNK);
   assert.equal(slab.heapLeaseCount, 1);
-  heap.view(0, 1).release();
+  const view = heap.view(0, 1);
+  assert.equal(view.hold(), false);
+  view.release();
   heap.release();
   for (const lease of leases) lease.release();
   assert.equal(slab.leasedCount, 1);
@@ -73,54 +81,76 @@ test("more slabs are made on demand, and beyond the cap chunks are heap memory",
 });
 
 test("the counters in shared memory follow the leases", () => {
-  const slab = new BodySlab(4 * MIB);
-  const { leased } = BODY_SLAB_LAYOUT.fields;
-  const words = new Uint32Array(slab.regions[0] as SharedArrayBuffer, leased.offset, 2);
-  const leases = [slab.lease(), slab.lease()];
+  const slab = slabOf(8);
+  const { leased } = attachBodySlab(slab.region).fields;
+  const words = new Uint32Array(slab.region, leased.offset, 2);
+  const leases = leaseAll(slab, 2);
   assert.deepEqual([...words], [3, 3]);
   for (const lease of leases) lease.release();
   assert.deepEqual([...words], [1, 3]);
 });
 
-test("after a million streams no chunk is lost and none is leased twice", () => {
-  const slab = new BodySlab(8 * MIB);
-  const random = prng(8);
-  /** Streams that are open: their chunk, and a view that somebody kept longer. */
-  const open: {
-    readonly lease: SlabLease;
-    readonly kept: BodyChunk | null;
-    readonly mark: number;
-  }[] = [];
-  const busy = new Set<number>();
-  for (let stream = 0; stream < 1_000_000; stream++) {
-    const lease = slab.lease();
-    if (lease.slot >= 0) {
-      assert.ok(!busy.has(lease.slot));
-      busy.add(lease.slot);
-    }
-    lease.bytes.writeUInt32LE(stream, 0);
-    const view = lease.view(0, 4);
-    if (random() < 0.3) view.retain();
-    else view.release();
-    open.push({ lease, kept: view.references > 0 ? view : null, mark: stream });
-    while (open.length > random() * 60) {
-      const [ended] = open.splice(Math.floor(random() * open.length), 1);
-      if (ended === undefined) break;
-      assert.equal(ended.lease.bytes.readUInt32LE(0), ended.mark);
-      if (ended.lease.slot >= 0) busy.delete(ended.lease.slot);
-      ended.lease.release();
-      while ((ended.kept?.references ?? 0) > 0) ended.kept?.release();
-    }
-  }
-  for (const { lease, kept } of open) {
-    lease.release();
-    while ((kept?.references ?? 0) > 0) kept?.release();
-  }
-  assert.equal(slab.leasedCount, 1, "the shared window alone");
-  const { leased } = BODY_SLAB_LAYOUT.fields;
-  const counts = slab.regions.map((region) => new Uint32Array(region, leased.offset, 1)[0] ?? -1);
-  assert.equal(
-    counts.reduce((sum, count) => sum + count, 0),
-    1,
-  );
+test("another thread finds the bytes by their offset, and sees and changes the counts", () => {
+  const slab = slabOf(8);
+  const holder = new ChunkHolder(slab.region);
+  const lease = slab.lease();
+  lease.bytes.write("hello");
+  const view = lease.view(1, 4);
+  assert.equal(view.hold(), true);
+  assert.equal(holder.bytes(view.offset, 3).toString(), "ell");
+  assert.deepEqual(holder.references(view.offset), { owner: 2, holders: 1 });
+  holder.retain(view.offset);
+  view.release();
+  lease.release();
+  assert.deepEqual(holder.references(view.offset), { owner: 0, holders: 2 });
+  holder.release(view.offset);
+  holder.release(view.offset);
+  assert.throws(() => holder.release(view.offset), AssertionError);
+  assert.throws(() => holder.bytes(view.offset, 3), AssertionError);
+  assert.throws(() => holder.references(0), AssertionError);
+});
+
+test("a chunk that another thread holds is not leased again until it lets go", () => {
+  const slab = slabOf(2);
+  const holder = new ChunkHolder(slab.region);
+  const [held, other] = leaseAll(slab, 2) as [SlabLease, SlabLease];
+  const view = held.view(0, 8);
+  view.hold();
+  view.release();
+  assert.equal(held.isViewed, true, "a read may not go there");
+  held.release();
+  assert.deepEqual([slab.leasedCount, slab.heldCount], [3, 1]);
+  assert.equal(slab.lease().slot, -1);
+  other.release();
+  assert.equal(slab.lease(), other);
+  holder.release(view.offset);
+  assert.equal(slab.lease(), held);
+  assert.equal(held.isViewed, false);
+});
+
+test("a hold of which nobody was told is taken back", () => {
+  const slab = slabOf(2);
+  const lease = slab.lease();
+  const view = lease.view(0, 8);
+  view.hold();
+  view.unhold();
+  view.release();
+  lease.release();
+  assert.deepEqual([slab.leasedCount, slab.heldCount], [1, 0]);
+});
+
+test("a successor of a dead owner has every chunk but those that others still hold", () => {
+  const slab = slabOf(8);
+  const holder = new ChunkHolder(slab.region);
+  const leases = leaseAll(slab, 5);
+  leases[3]?.bytes.write("kept");
+  leases[3]?.hold();
+  const offset = leases[3]?.bytes.byteOffset ?? 0;
+  const successor = new BodySlab(slab.region);
+  assert.deepEqual([successor.leasedCount, successor.heldCount], [2, 1]);
+  for (const lease of leaseAll(successor, 7)) lease.bytes.fill(0xff);
+  assert.deepEqual([successor.leasedCount, successor.heapLeaseCount], [9, 0]);
+  assert.equal(holder.bytes(offset, 4).toString(), "kept");
+  holder.release(offset);
+  assert.equal(successor.lease().bytes.byteOffset, offset);
 });

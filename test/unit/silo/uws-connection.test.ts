@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import { Turn } from "../../../src/base/turn.ts";
 import { HeaderMap } from "../../../src/http/header-map.ts";
 import { BodySlab } from "../../../src/shm/body-slab.ts";
+import { createBodySlab } from "../../../src/shm/body-slab-layout.ts";
 import { UwsConnection } from "../../../src/silo/downstream/uws-connection.ts";
 import type { HttpManager } from "../../../src/silo/http-manager.ts";
 import { TimerWheel } from "../../../src/silo/timer-wheel.ts";
@@ -45,7 +46,7 @@ function rig(limits: Limits = {}) {
   const socket = new FakeUwsHandle();
   const owner = {
     manager,
-    slab: new BodySlab(1),
+    slab: new BodySlab(createBodySlab(4_194_304)),
     closedUntold: false,
     dataArrived: () => {},
     responseEnded: () => counts.deaf++,

@@ -4,6 +4,7 @@ import { Turn } from "../../../src/base/turn.ts";
 import { HeaderMap } from "../../../src/http/header-map.ts";
 import { BodyChunk } from "../../../src/shm/body-chunk.ts";
 import { BodySlab } from "../../../src/shm/body-slab.ts";
+import { createBodySlab } from "../../../src/shm/body-slab-layout.ts";
 import type { RequestDecoder } from "../../../src/silo/downstream/types.ts";
 import { UwsExchange } from "../../../src/silo/downstream/uws-exchange.ts";
 import type { HttpManager } from "../../../src/silo/http-manager.ts";
@@ -43,7 +44,7 @@ function rig(body = false, isUnknown = false) {
     },
   } as unknown as HttpManager;
   const handle = new FakeUwsHandle();
-  const slab = new BodySlab(1);
+  const slab = new BodySlab(createBodySlab(4_194_304));
   const ends: string[] = [];
   const exchange = new UwsExchange({
     manager,
