@@ -106,7 +106,7 @@ export class SiloRig {
     const memory = new SharedMemory({ dataBytes: 8 * 1024 * 1024, policy: "refuse" }, systemClock);
     const metricRegions = [createMetricRegion()];
     const shared = memory.seat(0);
-    const logRing = new LogWriter(1, "drop", systemClock).boot(0);
+    const logRing = new LogWriter(1, "drop").boot(0);
     const services = createServices(
       { index: 0, concurrency: 1, config, modules, metricRegions, shared, logRing },
       this.#slab,

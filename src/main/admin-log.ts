@@ -21,7 +21,7 @@ export function createAdminLog(config: GranaryConfig, clock: Clock): AdminLog | 
   // Streams carry their listener; the admin interface has none, and no operator reads it here.
   const [listener] = config.listeners;
   if (admin === null || admin.accessLogs.length === 0 || listener === undefined) return null;
-  const logs = new AccessLogs(clock);
+  const logs = new AccessLogs(null);
   const logger = logs.logger(admin.accessLogs);
   const { host, port } = admin.address;
   return {

@@ -4,14 +4,13 @@
  * outlive silos and the writer: who comes after reads on. Thread: main.
  */
 import { Worker } from "node:worker_threads";
-import type { Clock } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
 import { BELL_STRIDE, Bells } from "../shm/bells.ts";
 import { RingSet } from "../shm/ring.ts";
 import { createRing } from "../shm/ring-layout.ts";
 import { type LogFullPolicy, type LogRingBoot, WRITER_BELL } from "../silo/log-ring.ts";
 import { LogSinks } from "../silo/log-sinks.ts";
-import { writeRecords } from "./log-records.ts";
+import { LogRecords } from "./log-records.ts";
 
 const log = new Logger("main");
 
@@ -30,16 +29,14 @@ export class LogWriter {
   readonly #rings: readonly SharedArrayBuffer[];
   readonly #bellWords = new SharedArrayBuffer(4 * BELL_STRIDE);
   readonly #policy: LogFullPolicy;
-  readonly #clock: Clock;
   #bells = new Bells(new Int32Array(this.#bellWords));
   #worker: Worker | null = null;
   #ended: Promise<void> = Promise.resolve();
   #stopping = false;
 
-  constructor(silos: number, policy: LogFullPolicy, clock: Clock) {
+  constructor(silos: number, policy: LogFullPolicy) {
     this.#rings = Array.from({ length: silos }, createRing);
     this.#policy = policy;
-    this.#clock = clock;
     this.#await();
   }
 
@@ -61,9 +58,7 @@ export class LogWriter {
     this.#worker?.ref();
     this.#worker?.postMessage("stop" satisfies ToLogWriter);
     await this.#ended;
-    const sinks = new LogSinks(this.#clock);
-    writeRecords(new RingSet(this.#rings), sinks);
-    sinks.flush();
+    new LogRecords(new RingSet(this.#rings), new LogSinks()).write();
   }
 
   /** Starts the thread when the first record is there. */

@@ -118,7 +118,7 @@ function build(blueprint: Blueprint): Site {
     systemClock,
   );
   metrics.observe((root) => shared.metrics(root));
-  const logWriter = new LogWriter(concurrency, options.accessLogFull, systemClock);
+  const logWriter = new LogWriter(concurrency, options.accessLogFull);
   const nobody = { register: () => {}, unregister: () => {}, takeBack: () => {} };
   const supervisor = new Supervisor({
     entry: SILO_ENTRY,

@@ -24,10 +24,13 @@ function recordBytes(length: number): number {
 /** Thread: the one producer. A successor of a dead one goes on where it had published. */
 export class RingProducer {
   readonly #words: Int32Array;
-  readonly #bytes: Buffer;
+  /** Where records are written between `begin` and `publish`. */
+  readonly bytes: Buffer;
   readonly #bells: Bells;
   readonly #bell: number;
   #head: number;
+  /** `#head` once the record that was begun is published. */
+  #next: number;
   /** As last seen; the consumer may be further. */
   #tail: number;
 
@@ -35,43 +38,70 @@ export class RingProducer {
   constructor(region: SharedArrayBuffer, bells: Bells, bell: number) {
     attachRegion(RING_LAYOUT, region);
     this.#words = new Int32Array(region);
-    this.#bytes = Buffer.from(region, RECORDS, RING_BYTES);
+    this.bytes = Buffer.from(region, RECORDS, RING_BYTES);
     this.#bells = bells;
     this.#bell = bell;
     this.#head = Atomics.load(this.#words, HEAD);
+    this.#next = this.#head;
     this.#tail = Atomics.load(this.#words, TAIL);
   }
 
   /** Appends a record of the first `length` bytes. False: it does not fit now, or never will. */
   write(record: Buffer, length: number): boolean {
-    if (length > RECORD_BYTES_MAX) return false;
-    const at = this.#head & MASK;
-    const toEnd = RING_BYTES - at;
-    const size = recordBytes(length);
-    const skipped = size > toEnd ? toEnd : 0;
-    if (!this.#hasRoom(skipped + size)) return false;
-    const word = (RECORDS + at) >> 2;
-    if (skipped > 0) this.#words[word] = WRAP | 0;
-    const start = skipped > 0 ? 0 : at;
-    this.#words[(RECORDS + start) >> 2] = length;
-    record.copy(this.#bytes, start + LENGTH_BYTES, 0, length);
-    const before = this.#head;
-    this.#head = (before + skipped + size) | 0;
-    // Publishes the record to RingConsumer.drain, which loads this first.
-    Atomics.store(this.#words, HEAD, this.#head);
-    this.#tail = Atomics.load(this.#words, TAIL);
-    if (this.#tail === before) this.#bells.ring(this.#bell);
-    return true;
+    return this.#fill(this.begin(length), record, length);
   }
 
   /** As {@link write}; sleeps for at most `waitMs` until there is room. */
   writeOrWait(record: Buffer, length: number, waitMs: number): boolean {
-    if (this.write(record, length)) return true;
-    if (length > RECORD_BYTES_MAX) return false;
+    return this.#fill(this.beginOrWait(length, waitMs), record, length);
+  }
+
+  #fill(start: number, record: Buffer, length: number): boolean {
+    if (start < 0) return false;
+    record.copy(this.bytes, start, 0, length);
+    this.publish();
+    return true;
+  }
+
+  /**
+   * Begins a record of `length` bytes, which the caller writes at `bytes[start]` and publishes;
+   * whoever begins another one instead has not begun this one.
+   * @returns start, or -1: it does not fit now, or never will
+   */
+  begin(length: number): number {
+    if (length > RECORD_BYTES_MAX) return -1;
+    const at = this.#head & MASK;
+    const toEnd = RING_BYTES - at;
+    const size = recordBytes(length);
+    const skipped = size > toEnd ? toEnd : 0;
+    if (!this.#hasRoom(skipped + size)) return -1;
+    if (skipped > 0) this.#words[(RECORDS + at) >> 2] = WRAP | 0;
+    const start = skipped > 0 ? 0 : at;
+    this.#words[(RECORDS + start) >> 2] = length;
+    this.#next = (this.#head + skipped + size) | 0;
+    return start + LENGTH_BYTES;
+  }
+
+  /** As {@link begin}; sleeps for at most `waitMs` until there is room. */
+  beginOrWait(length: number, waitMs: number): number {
+    const start = this.begin(length);
+    if (start >= 0 || length > RECORD_BYTES_MAX) return start;
     Atomics.store(this.#words, WAITING, 1);
     const seen = Atomics.load(this.#words, TAIL);
     if (seen === this.#tail) Atomics.wait(this.#words, TAIL, seen, waitMs);
-    return this.write(record, length);
+    return this.begin(length);
+  }
+
+  /** The record that was begun is whole: the consumer may read it. */
+  publish(): void {
+    const before = this.#head;
+    this.#head = this.#next;
+    // Publishes the record to RingConsumer.drain, which loads this first.
+    Atomics.store(this.#words, HEAD, this.#head);
+    this.#tail = Atomics.load(this.#words, TAIL);
+    if (this.#tail === before) this.#bells.ring(this.#bell);
+    // A consumer that rests would find the ring full.
+    if (((this.#head - this.#tail) | 0) > RING_BYTES / 2) this.#bells.hurry(this.#bell);
   }
 
   #hasRoom(size: number): boolean {

@@ -3,7 +3,6 @@
  * thread of the log writer (see log-ring.ts), or by this thread where there is none.
  */
 import { closeSync, openSync } from "node:fs";
-import type { Clock } from "../base/clock.ts";
 import type { AccessLogConfig } from "../config/types.ts";
 import { formatWhole } from "./format-line.ts";
 import { compileFilter, type LogFilter } from "./log-filter.ts";
@@ -13,13 +12,11 @@ import type { StreamInfo } from "./stream-info.ts";
 
 /** One sink per file for the whole silo, however many listeners log to it. */
 export class AccessLogs {
-  readonly #clock: Clock;
   readonly #ring: LogRing | null;
   readonly #sinks = new Map<SinkKey, LineSink>();
 
   /** @param ring to the thread that writes; null = this one does */
-  constructor(clock: Clock, ring: LogRing | null = null) {
-    this.#clock = clock;
+  constructor(ring: LogRing | null) {
     this.#ring = ring;
   }
 
@@ -45,7 +42,7 @@ export class AccessLogs {
       // The other thread opens it later; that it cannot must show now.
       closeSync(openSync(config.sink.path, "a"));
     }
-    const sink = this.#ring === null ? new LogSink(key, this.#clock) : this.#ring.sink(key);
+    const sink = this.#ring === null ? new LogSink(key) : this.#ring.sink(key);
     this.#sinks.set(key, sink);
     return sink;
   }

@@ -97,7 +97,7 @@ export function createServices(
     plugins,
     shared,
     costs,
-    accessLogs: new AccessLogs(clock, new LogRing(boot.logRing, accessLogStats(metrics).dropped)),
+    accessLogs: new AccessLogs(new LogRing(boot.logRing, accessLogStats(metrics).dropped)),
     node: boot.config.node,
     emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),
     draining: false,

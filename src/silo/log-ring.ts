@@ -2,6 +2,12 @@
  * The way of access-log lines to the thread that writes them: a ring of this silo. A full ring
  * drops the line and counts it, or by choice lets this thread wait shortly for room first; it never
  * grows.
+ *
+ * A record is a {@link LogRecord} as msgpackr packs it. What comes before the line is the same for
+ * all records of a sink, so it is packed once, with the line as the last and longest kind of bytes
+ * (bin32), and a record is made in the ring itself:
+ *
+ *   | array of 2 | key | bin32 | length u32, big-endian | line, latin1 |
  * @hot per-request
  */
 import { packRecord } from "../base/msgpack.ts";
@@ -21,9 +27,13 @@ export interface LogRingBoot {
 }
 
 /** A record: the sink and a line for it; null = no configuration names the sink any more. */
-export type LogRecord = readonly [key: SinkKey, line: string | null];
+export type LogRecord = readonly [key: SinkKey, line: Uint8Array | null];
 
 export const WRITER_BELL = 0;
+/** Of bin32, before the line. */
+export const LINE_LENGTH_BYTES = 4;
+/** The shortest bytes that msgpackr packs as bin32. */
+const BIN32_BYTES_MIN = 65_536;
 /** A silo that waits serves nobody; after this much the line is dropped. */
 const WAIT_MS = 1_000;
 
@@ -44,31 +54,65 @@ export class LogRing {
     return new RingSink(this, key);
   }
 
-  send(record: LogRecord): void {
-    const bytes = packRecord(record);
-    const length = bytes.byteLength;
-    const isSent = this.#blocks
-      ? this.#producer.writeOrWait(bytes, length, WAIT_MS)
-      : this.#producer.write(bytes, length);
-    if (!isSent) this.#dropped.inc();
+  /** @param head of the sink's records, without the line's length */
+  writeLine(head: Buffer, line: string): void {
+    const { length } = line;
+    const start = this.#begin(head.length + LINE_LENGTH_BYTES + length);
+    if (start < 0) return;
+    const { bytes } = this.#producer;
+    for (let i = 0; i < head.length; i++) bytes[start + i] = head[i] as number;
+    const at = start + head.length;
+    bytes[at] = length >>> 24;
+    bytes[at + 1] = length >>> 16;
+    bytes[at + 2] = length >>> 8;
+    bytes[at + 3] = length;
+    bytes.write(line, at + LINE_LENGTH_BYTES, length, "latin1");
+    this.#producer.publish();
   }
+
+  writeRetired(key: SinkKey): void {
+    const bytes = packRecord([key, null] satisfies LogRecord);
+    const start = this.#begin(bytes.byteLength);
+    if (start < 0) return;
+    bytes.copy(this.#producer.bytes, start);
+    this.#producer.publish();
+  }
+
+  /** Where a record of `length` bytes goes; -1 = there is no room, which is counted. */
+  #begin(length: number): number {
+    const start = this.#blocks
+      ? this.#producer.beginOrWait(length, WAIT_MS)
+      : this.#producer.begin(length);
+    if (start < 0) this.#dropped.inc();
+    return start;
+  }
+}
+
+function headOf(key: SinkKey): Buffer {
+  const whole = packRecord([key, new Uint8Array(BIN32_BYTES_MIN)] satisfies LogRecord);
+  return Buffer.from(whole.subarray(0, -(BIN32_BYTES_MIN + LINE_LENGTH_BYTES)));
 }
 
 class RingSink implements LineSink {
   readonly #ring: LogRing;
   readonly #key: SinkKey;
+  readonly #head: Buffer;
+  #isRetired = false;
 
   constructor(ring: LogRing, key: SinkKey) {
     this.#ring = ring;
     this.#key = key;
+    this.#head = headOf(key);
   }
 
   write(line: string): void {
-    this.#ring.send([this.#key, line]);
+    this.#ring.writeLine(this.#head, line);
+    // The writer opened the file once more.
+    if (this.#isRetired) this.retire();
   }
 
   flush(): void {
-    // The writer flushes: when time is due, when files are reopened, and at its end.
+    // Each line is in the ring already.
   }
 
   reopen(): void {
@@ -76,6 +120,7 @@ class RingSink implements LineSink {
   }
 
   retire(): void {
-    this.#ring.send([this.#key, null]);
+    this.#isRetired = true;
+    this.#ring.writeRetired(this.#key);
   }
 }

@@ -1,15 +1,19 @@
 /**
- * Files that access-log lines are appended to: lines are gathered and written once a second or when
- * 64 KiB are there, as Envoy does; standard output and error get each turn's lines at once.
+ * Files that access-log lines are appended to: lines are gathered, and written when 64 KiB are
+ * there or whoever gives them has no more for now. A pipe whose reader is late is waited for.
  * Thread: the log writer, and main for the log of the admin interface.
  */
 import { closeSync, openSync, writeSync } from "node:fs";
-import type { Clock, Timer } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
 
-const FLUSH_MS = 1000;
-const FLUSH_BYTES = 65_536;
+const BUFFER_BYTES = 65_536;
+/** The waits for a reader, in all until it takes bytes again. */
+const WAIT_MS_MAX = 1_000;
+const WAIT_MS = 1;
 const log = new Logger("main");
+
+/** Waits on a word that nobody changes. */
+const asleep = new Int32Array(new SharedArrayBuffer(4));
 
 /** Where lines go, whoever writes them. */
 export interface LineSink {
@@ -26,58 +30,83 @@ export type SinkKey = string;
 
 const FILE = "file:";
 
+/** As `fs.writeSync`. */
+export type WriteBytes = (fd: number, bytes: Uint8Array, offset: number) => number;
+
 export class LogSink implements LineSink {
   readonly #path: string | null;
-  readonly #clock: Clock;
-  readonly #flushMs: number;
+  readonly #writeBytes: WriteBytes;
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #used = 0;
   #fd: number;
-  #pending: string[] = [];
-  #pendingBytes = 0;
-  #timer: Timer | null = null;
-  /** No configuration names the file any more; streams that began before may still log. */
-  #retired = false;
-  readonly #onTimer = (): void => this.flush();
+  #waitedMs = 0;
+  /** What is lost until bytes go out again is told once. */
+  #isLosing = false;
 
   /** Throws when the file cannot be opened. */
-  constructor(key: SinkKey, clock: Clock) {
-    this.#clock = clock;
+  constructor(key: SinkKey, writeBytes: WriteBytes = writeSync) {
+    this.#writeBytes = writeBytes;
     this.#path = key.startsWith(FILE) ? key.slice(FILE.length) : null;
     this.#fd = this.#path !== null ? openSync(this.#path, "a") : key === "stdout" ? 1 : 2;
-    this.#flushMs = this.#path !== null ? FLUSH_MS : 1;
   }
 
+  /** Takes whole lines from `source[start, end)`. */
+  append(source: Buffer, start: number, end: number): void {
+    const length = end - start;
+    if (length > BUFFER_BYTES - this.#used) this.flush();
+    if (length > BUFFER_BYTES) {
+      this.#put(source.subarray(start, end));
+      return;
+    }
+    source.copy(this.#buffer, this.#used, start, end);
+    this.#used += length;
+  }
+
+  /** A line that nothing follows for now. */
   write(line: string): void {
-    this.#pending.push(line);
-    this.#pendingBytes += line.length;
-    if (this.#pendingBytes >= FLUSH_BYTES) this.flush();
-    else if (this.#timer === null) this.#timer = this.#clock.after(this.#flushMs, this.#onTimer);
+    const bytes = Buffer.from(line, "latin1");
+    this.append(bytes, 0, bytes.length);
+    this.flush();
   }
 
   flush(): void {
-    this.#timer?.cancel();
-    this.#timer = null;
-    if (this.#pending.length === 0) return;
-    const bytes = Buffer.from(this.#pending.join(""), "latin1");
-    this.#pending = [];
-    this.#pendingBytes = 0;
+    if (this.#used === 0) return;
+    const bytes = this.#buffer.subarray(0, this.#used);
+    this.#used = 0;
+    this.#put(bytes);
+  }
+
+  #put(bytes: Uint8Array): void {
     let written = 0;
     try {
       if (this.#fd < 0 && this.#path !== null) this.#fd = openSync(this.#path, "a");
-      while (written < bytes.length) written += writeSync(this.#fd, bytes, written);
+      while (written < bytes.byteLength) written += this.#some(bytes, written);
+      this.#isLosing = false;
     } catch (error) {
-      log.error(`access log ${this.#path ?? `fd ${this.#fd}`}: lines lost: ${String(error)}`);
+      const name = this.#path ?? `fd ${this.#fd}`;
+      if (!this.#isLosing) log.error(`access log ${name}: lines lost: ${String(error)}`);
+      this.#isLosing = true;
     }
-    if (this.#retired) this.#close();
+  }
+
+  /** @returns how many bytes went out; throws when none do, however long one waits. */
+  #some(bytes: Uint8Array, from: number): number {
+    try {
+      const count = this.#writeBytes(this.#fd, bytes, from);
+      this.#waitedMs = 0;
+      return count;
+    } catch (error) {
+      const isFull = (error as NodeJS.ErrnoException).code === "EAGAIN";
+      if (!isFull || this.#waitedMs >= WAIT_MS_MAX) throw error;
+      Atomics.wait(asleep, 0, 0, WAIT_MS);
+      this.#waitedMs += WAIT_MS;
+      return 0;
+    }
   }
 
   /** The file is closed between lines from now on. */
   retire(): void {
-    this.#retired = true;
     this.flush();
-    this.#close();
-  }
-
-  #close(): void {
     if (this.#path === null || this.#fd < 0) return;
     closeSync(this.#fd);
     this.#fd = -1;
@@ -88,23 +117,19 @@ export class LogSink implements LineSink {
     if (this.#path === null) return;
     this.flush();
     const next = openSync(this.#path, "a");
-    closeSync(this.#fd);
+    if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = next;
   }
 }
 
 /** The sinks of one thread, opened when their first line comes. */
 export class LogSinks {
-  readonly #clock: Clock;
   readonly #sinks = new Map<SinkKey, LogSink>();
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  write(key: SinkKey, line: string): void {
+  /** Takes whole lines from `source[start, end)`. */
+  append(key: SinkKey, source: Buffer, start: number, end: number): void {
     const sink = this.#sinks.get(key) ?? this.#open(key);
-    sink?.write(line);
+    sink?.append(source, start, end);
   }
 
   retire(key: SinkKey): void {
@@ -128,7 +153,7 @@ export class LogSinks {
 
   #open(key: SinkKey): LogSink | null {
     try {
-      const sink = new LogSink(key, this.#clock);
+      const sink = new LogSink(key);
       this.#sinks.set(key, sink);
       return sink;
     } catch (error) {

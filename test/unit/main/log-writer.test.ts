@@ -4,7 +4,6 @@ import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
-import { systemClock } from "../../../src/base/clock.ts";
 import { LogWriter } from "../../../src/main/log-writer.ts";
 import type { Counter } from "../../../src/metrics/types.ts";
 import { RING_BYTES } from "../../../src/shm/ring-layout.ts";
@@ -40,7 +39,7 @@ class Rig {
   readonly #rings = new Map<number, LogRing>();
 
   constructor(policy: "drop" | "block" = "drop") {
-    this.writer = new LogWriter(2, policy, systemClock);
+    this.writer = new LogWriter(2, policy);
   }
 
   sink(silo: number, path = this.path): LineSink {

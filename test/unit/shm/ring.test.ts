@@ -11,8 +11,12 @@ class CountingBells extends Bells {
   constructor() {
     super(new Int32Array(new SharedArrayBuffer(4 * BELL_STRIDE)));
   }
+  hurried = 0;
   override ring(): void {
     this.rung++;
+  }
+  override hurry(): void {
+    this.hurried++;
   }
 }
 
@@ -77,6 +81,29 @@ test("the consumer is woken by the first record of an empty ring, not by the nex
   fixture.read();
   fixture.write("d");
   assert.equal(fixture.bells.rung, 2);
+});
+
+test("a consumer is hurried while its ring is more than half full", () => {
+  const fixture = new Fixture();
+  const half = RING_BYTES / 2 / 1_024;
+  for (let i = 0; i < half; i++) fixture.write("x".repeat(1_020));
+  assert.equal(fixture.bells.hurried, 0);
+  fixture.write("x");
+  assert.equal(fixture.bells.hurried, 1);
+  fixture.read();
+  fixture.write("x");
+  assert.equal(fixture.bells.hurried, 1);
+});
+
+test("a record that was begun and not published is none", () => {
+  const fixture = new Fixture();
+  fixture.write("first");
+  assert.ok(fixture.producer.begin(100) >= 0);
+  assert.deepEqual(fixture.read(), ["first"]);
+  const start = fixture.producer.begin(6);
+  fixture.producer.bytes.write("second", start, "latin1");
+  fixture.producer.publish();
+  assert.deepEqual(fixture.read(), ["second"]);
 });
 
 test("positions go on beyond 2^31 and 2^32 bytes", () => {
