@@ -14,9 +14,11 @@ export interface Scenario {
   /** How many times the Rust filter that adds one header each way; nginx and HAProxy add headers. */
   readonly filters: number;
   /** Another Rust filter instead. */
-  readonly filter?: "callouts" | "body-window";
+  readonly filter?: "callouts" | "body-window" | "pausing";
   /** The callouts filter asks the same upstream once and goes on; or a gRPC one, and answers itself. */
   readonly callout?: "http" | "grpc";
+  /** What the upstream speaks; HTTP/1.1 when it is not said. */
+  readonly upstream?: "http2";
   /** One more cluster, "service", which holds as many calls as there may be. */
   readonly service?: { readonly port: number; readonly protocol: "http1" | "http2" };
   /** Every request is logged to a file, by nginx too. */
@@ -161,8 +163,9 @@ const LIMITS = ["connections", "pending_requests", "requests"];
 const THRESHOLDS = LIMITS.map((name) => `max_${name}: 50000`).join(", ");
 const UNLIMITED = `circuit_breakers: {thresholds: [{${THRESHOLDS}}]}`;
 
-/** A cluster with one endpoint, as an item of YAML; `more`: its further fields. */
-function clusterText(name: string, port: number, more: string): string {
+/** A cluster with one endpoint, as an item of YAML. */
+function clusterText(name: string, port: number, protocol: "http1" | "http2"): string {
+  const more = protocol === "http2" ? `${UNLIMITED}, ${H2}` : UNLIMITED;
   const address = `{socket_address: {address: 127.0.0.1, port_value: ${port}}}`;
   return `  - {name: ${name}, type: STATIC, load_assignment: {cluster_name: ${name}, endpoints: [{lb_endpoints: [{endpoint: {address: ${address}}}]}]}, ${more}}\n`;
 }
@@ -181,8 +184,9 @@ function writeBootstrap(options: PeerOptions): string {
   const router = `{name: envoy.filters.http.router, typed_config: {"@type": ${TYPE}.filters.http.router.v3.Router}}`;
   const filters = [...new Array<string>(scenario.filters).fill(wasm), router].join(", ");
   const { service } = scenario;
-  const more = service?.protocol === "http2" ? `${UNLIMITED}, ${H2}` : UNLIMITED;
-  const serviceText = service === undefined ? "" : clusterText("service", service.port, more);
+  const upText = clusterText("up", upstreamPort, scenario.upstream ?? "http1");
+  const serviceText =
+    service === undefined ? "" : clusterText("service", service.port, service.protocol);
   const tls = scenario.tls
     ? `\n      transport_socket: {name: tls, typed_config: {"@type": ${TYPE}.transport_sockets.tls.v3.DownstreamTlsContext, common_tls_context: {tls_certificates: [{certificate_chain: {filename: "${options.certificate}"}, private_key: {filename: "${options.key}"}}]}}}`
     : "";
@@ -201,7 +205,7 @@ function writeBootstrap(options: PeerOptions): string {
       - name: envoy.filters.network.http_connection_manager
         typed_config: {"@type": ${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: main, route_config: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: up}}]}]}, http_filters: [${filters}]${logs}}${tls}
   clusters:
-${clusterText("up", upstreamPort, UNLIMITED)}${serviceText}`,
+${upText}${serviceText}`,
   );
   return config;
 }

@@ -85,9 +85,16 @@ export class BenchConnection implements Connection {
   reset(): void {}
 }
 
-/** Loads a configuration with these filters (YAML flow text) before the router, as main does. */
-export async function loadFilters(filters: readonly string[], pool: CpuPool): Promise<Program> {
-  const text = bootstrap([listener({ filters })], [cluster("upstream", 9000)]);
+/**
+ * Loads a configuration with these filters (YAML flow text) before the router, as main does; `more`:
+ * flow text of further fields of the cluster.
+ */
+export async function loadFilters(
+  filters: readonly string[],
+  pool: CpuPool,
+  more = "",
+): Promise<Program> {
+  const text = bootstrap([listener({ filters })], [cluster("upstream", 9000, more)]);
   const parsed = parseCommandLine(["--config-yaml", text], 1);
   if (parsed.kind !== "run") throw new Error("the command line is not understood");
   const loaded = await loadProgram(parsed.options, pool);
@@ -138,7 +145,7 @@ export class SiloRig {
 
   /** The first requests wait for connections to the upstream; throws when one gets no answer. */
   async start(): Promise<void> {
-    for (const client of this.clients) client.receive(REQUEST);
+    this.ask();
     await new Promise((resolve) => setImmediate(resolve));
     this.#answerAll();
     if (this.clients.some((client) => client.written === 0)) throw new Error("no answer");
@@ -146,8 +153,13 @@ export class SiloRig {
 
   /** One request on every client connection, then the answers. */
   turn(): void {
-    for (const client of this.clients) client.receive(REQUEST);
+    this.ask();
     this.#answerAll();
+  }
+
+  /** One request on every client connection. */
+  ask(): void {
+    for (const client of this.clients) client.receive(REQUEST);
   }
 
   #answerAll(): void {
