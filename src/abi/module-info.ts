@@ -5,6 +5,7 @@
  * bounded by the bytes that are left, nothing throws and nothing loops. It is no validator: code
  * bodies are not looked at. Source: WebAssembly core specification, binary format; ABI 1.1-1.9.
  */
+import { problemsOfMarkerExport } from "./coroutine-exports.ts";
 import { type Draft, emptyDraft, readSection, SECTION_NAMES } from "./module-sections.ts";
 import type { FunctionType, ImportInfo, ModuleInfo } from "./module-types.ts";
 import { guessToolchain } from "./toolchain.ts";
@@ -89,6 +90,7 @@ export function checkModuleInfo(info: ModuleInfo, served: ServedLookup): readonl
     ...problemsOfImports(info, served),
     ...problemsOfAllocator(info),
     ...problemsOfMemory(info),
+    ...problemsOfMarkerExport(info.exports),
   ];
 }
 

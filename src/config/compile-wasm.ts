@@ -15,6 +15,7 @@ import {
   FailurePolicy as FailureEnum,
   PluginConfigSchema,
 } from "../gen/envoy/extensions/wasm/v3/wasm_pb.ts";
+import { coroutinesOf } from "./compile-coroutines.ts";
 import { isolationOf } from "./compile-isolation.ts";
 import { propertyMessage } from "./compile-property.ts";
 import { compileScript, NULL_RUNTIME } from "./compile-script.ts";
@@ -170,9 +171,13 @@ function compileVm(message: VmMessage, isolation: IsolationConfig, place: Place)
   const bytes = isHere ? place.context.modules.get(codeSha256)?.bytes : undefined;
   const code = bytes ?? Buffer.from(`missing ${codeSha256}`);
   const vmKey = keyOf([Buffer.from(message.vmId), configuration, code]);
-  const ownKey = isScript ? `${codeSha256} script` : codeKeyOf(codeSha256, isolation);
+  const asked = isScript ? false : coroutinesOf(configuration, place.child("configuration"));
+  const coroutines = asked ?? (bytes !== undefined && place.context.marksCoroutines(bytes));
+  const keyed = codeKeyOf(codeSha256, isolation, coroutines ? "coroutines" : "plain");
+  const ownKey = isScript ? `${codeSha256} script` : keyed;
   const codeKey = isHere ? ownKey : MISSING + ownKey;
-  return { vmId: message.vmId, vmKey, codeSha256, codeKey, configuration, environment };
+  const { vmId } = message;
+  return { vmId, vmKey, codeSha256, codeKey, configuration, coroutines, environment };
 }
 
 /** Before the key of code that could not be fetched: no compiled module has such a key. */
@@ -184,10 +189,15 @@ export function isCodeMissing(vm: VmConfig): boolean {
 }
 
 /** Equal where the same bytes run: the limits that are built into the code are part of it. */
-export function codeKeyOf(codeSha256: string, isolation: IsolationConfig): string {
+function codeKeyOf(
+  codeSha256: string,
+  isolation: IsolationConfig,
+  form: "plain" | "coroutines",
+): string {
   const { memoryBytesMax, memoryTotalBytesMax, hasStandby } = isolation;
   const shares = memoryTotalBytesMax === 0 ? [] : [memoryTotalBytesMax, hasStandby];
-  return [codeSha256, memoryBytesMax, isMetered(isolation), ...shares].join(" ");
+  const forms = form === "plain" ? [] : [form];
+  return [codeSha256, memoryBytesMax, isMetered(isolation), ...shares, ...forms].join(" ");
 }
 
 /** Whether any callback has a CPU budget: else the code is not metered at all. */

@@ -35,6 +35,8 @@ export interface LoadOptions {
   readonly overlay?: string;
   /** What is wrong with Wasm code (marker, imports): one sentence each, none = fine. */
   readonly checkModule: (bytes: Uint8Array) => readonly string[];
+  /** Whether Wasm code asks for coroutines by an export. */
+  readonly marksCoroutines: CompileContext["marksCoroutines"];
   /** Makes one script of a TypeScript or JavaScript file and what it imports. */
   readonly bundleScript: CompileContext["bundleScript"];
   /** Code from elsewhere that is here, by `remoteKey`; null = it cannot be had; default none. */
@@ -108,8 +110,15 @@ function fromTree(
   const bootstrap = decode(json, problems);
   if (bootstrap === null) return null;
   checkMessage(reflect(BootstrapSchema, bootstrap), "", problems);
-  const { checkModule, bundleScript, baseDir = process.cwd(), remoteCode = new Map() } = options;
-  const context = { ...found, baseDir, checkModule, bundleScript, remoteCode };
+  const {
+    checkModule,
+    marksCoroutines,
+    bundleScript,
+    baseDir = process.cwd(),
+    remoteCode = new Map(),
+  } = options;
+  const callbacks = { checkModule, marksCoroutines, bundleScript };
+  const context = { ...found, ...callbacks, baseDir, remoteCode };
   return compileBootstrap(bootstrap, text, context);
 }
 

@@ -27,6 +27,8 @@ export interface CompileContext {
   readonly baseDir: string;
   /** What is wrong with Wasm code beyond its magic number: one sentence each. */
   readonly checkModule: (bytes: Uint8Array) => readonly string[];
+  /** Whether Wasm code asks for coroutines by an export. */
+  readonly marksCoroutines: (bytes: Uint8Array) => boolean;
   /** Makes one script of a TypeScript or JavaScript file and what it imports. */
   readonly bundleScript: (path: string) => ScriptBundle;
   /** Modules by sha256, filled by the Wasm filters. */

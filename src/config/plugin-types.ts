@@ -78,5 +78,7 @@ export interface VmConfig {
   /** The code as it runs: compiled modules are kept by it. Differs by the limits built into it. */
   readonly codeKey: string;
   readonly configuration: Uint8Array;
+  /** The guest may wait within hostcalls (ADR 56). */
+  readonly coroutines: boolean;
   readonly environment: readonly (readonly [string, string])[];
 }

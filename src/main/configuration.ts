@@ -4,7 +4,8 @@
  */
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { checkModule } from "../abi/module-info.ts";
+import { marksCoroutines } from "../abi/coroutine-exports.ts";
+import { checkModule, readModuleInfo } from "../abi/module-info.ts";
 import { systemClock } from "../base/clock.ts";
 import { LIMITS } from "../base/limits.ts";
 import { Logger } from "../base/log.ts";
@@ -177,6 +178,10 @@ function readConfiguration(
   const { configPath, configYaml } = options;
   const common = {
     checkModule: (bytes: Uint8Array) => checkModule(bytes, servedImport),
+    marksCoroutines: (bytes: Uint8Array) => {
+      const info = readModuleInfo(bytes);
+      return "exports" in info && marksCoroutines(info.exports);
+    },
     bundleScript,
     remoteCode,
     acceptedXds,

@@ -32,7 +32,7 @@ const CPU_WORKER = new URL("./cpu-worker.js", import.meta.url);
 
 type TaskName = keyof CpuTasks;
 type Task<Name extends TaskName> = Parameters<CpuTasks[Name]>[0];
-type Result<Name extends TaskName> = ReturnType<CpuTasks[Name]>;
+type Result<Name extends TaskName> = Awaited<ReturnType<CpuTasks[Name]>>;
 
 export class CpuPool {
   readonly #pool: Pool;

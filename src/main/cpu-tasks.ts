@@ -21,6 +21,8 @@ export interface PrepareTask {
   /** The module as it was given. */
   readonly bytes: Uint8Array;
   readonly options: RewriteOptions;
+  /** "asyncify": its guest waits within hostcalls, and the engine does not help. */
+  readonly coroutines: "none" | "asyncify";
 }
 
 export type PreparedModule =
@@ -30,7 +32,7 @@ export type PreparedModule =
 
 export interface CpuTasks {
   /** Compiles a module with its limits built in. */
-  prepare(task: PrepareTask): PreparedModule;
+  prepare(task: PrepareTask): Promise<PreparedModule>;
   /** One line per plugin that does not start; empty when all do. */
   canary(task: CanaryTask): readonly string[];
 }

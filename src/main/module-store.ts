@@ -51,11 +51,17 @@ export async function loadModules(
       continue;
     }
     const options = rewriteOptions(plugin.isolation, silos);
-    const result = await prepare(pool, { bytes: source.bytes, options });
+    const coroutines = plugin.vm.coroutines && !hasStackSwitching() ? "asyncify" : "none";
+    const result = await prepare(pool, { bytes: source.bytes, options, coroutines });
     if (result.kind === "module") modules.push({ key: codeKey, module: result.module });
     else problems.push(`${source.origin}: ${result.reason}`);
   }
   return { modules, problems };
+}
+
+/** Whether the engine can suspend guests by itself. */
+function hasStackSwitching(): boolean {
+  return "Suspending" in WebAssembly;
 }
 
 async function prepare(pool: CpuPool, task: PrepareTask): Promise<PreparedModule> {

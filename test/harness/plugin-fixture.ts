@@ -19,6 +19,7 @@ export function pluginConfig(overrides: Partial<PluginConfig> = {}): PluginConfi
       codeSha256: CODE_SHA,
       codeKey: CODE_SHA,
       configuration: Buffer.from("vm config"),
+      coroutines: false,
       environment: [],
     },
     configuration: Buffer.from("plugin config"),

@@ -36,6 +36,7 @@ export const ONLY_DOORS: Readonly<Record<string, readonly string[]>> = {
 export const PACKAGE_DOORS: Readonly<Record<string, readonly string[]>> = {
   "@bufbuild/cel": ["vm/foreign/cel-library.ts"],
   "@bufbuild/protobuf": ["config/protobuf.ts", "vm/foreign/cel-library.ts"],
+  binaryen: ["main/asyncify.ts"],
   comlink: ["base/comlink.ts"],
   esbuild: ["main/script-bundler.ts"],
   msgpackr: ["base/msgpack.ts"],

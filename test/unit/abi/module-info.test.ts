@@ -297,6 +297,8 @@ describe("checkModule", () => {
     assert.deepEqual(check({}, imports), []);
     const own = '(func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 0)';
     assert.deepEqual(check({ allocator: own }), []);
+    const marked = '(func (export "granary_coroutines"))';
+    assert.deepEqual(check({ allocator: parts.allocator + marked }), []);
     assert.deepEqual(check({ memory: "" }, '(import "env" "memory" (memory 1))'), []);
   });
 
@@ -317,6 +319,13 @@ describe("checkModule", () => {
   it("takes no marker that is not a function", () => {
     const marker = '(global (export "proxy_abi_version_0_2_1") i32 (i32.const 0))';
     assert.match(check({ marker })[0] ?? "", /no Proxy-Wasm ABI marker/);
+  });
+
+  it("takes no marker of coroutines that is not a function", () => {
+    const marker = `${parts.marker} (global (export "granary_coroutines") i32 (i32.const 1))`;
+    assert.deepEqual(check({ marker }), [
+      "the export granary_coroutines is a global: it must be a function",
+    ]);
   });
 
   it("names each unknown import with its type, and counts those beyond fifty", () => {

@@ -17,6 +17,8 @@ export const LOGGERS = "type.googleapis.com/envoy.extensions.access_loggers.";
 
 /** An empty module: the magic number and version 1. */
 export const EMPTY_MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+export const MARKED_MODULE = Uint8Array.of(...EMPTY_MODULE, 0, 2, 0, 0);
+const BAD_MODULE = Uint8Array.of(...EMPTY_MODULE, 0, 1, 0);
 
 export interface Holes {
   /** Top-level fields. */
@@ -94,14 +96,15 @@ ${at(12, holes.endpoint ?? DEFAULT_ENDPOINT)}${at(2, holes.clusters)}${holes.top
 `;
 }
 
-/** A directory with `ok.wasm`, `bad.wasm` (refused), `text.wasm`, `cert.pem` and `key.pem`, made once. */
+/** A directory with `ok.wasm`, `bad.wasm` (refused), `marked.wasm` (wants coroutines), `text.wasm`, `cert.pem` and `key.pem`, made once. */
 export const DIRECTORY = makeDirectory();
 
 function makeDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "granary-config-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   writeFileSync(join(directory, "ok.wasm"), EMPTY_MODULE);
-  writeFileSync(join(directory, "bad.wasm"), Uint8Array.of(...EMPTY_MODULE, 0, 1, 0));
+  writeFileSync(join(directory, "marked.wasm"), MARKED_MODULE);
+  writeFileSync(join(directory, "bad.wasm"), BAD_MODULE);
   writeFileSync(join(directory, "text.wasm"), "not wasm");
   writeFileSync(join(directory, "cert.pem"), CERTIFICATE_PEM);
   writeFileSync(join(directory, "key.pem"), PRIVATE_KEY_PEM);
@@ -115,7 +118,8 @@ export function load(text: string, overlay?: string): LoadResult {
     origin: "envoy.yaml",
     baseDir: DIRECTORY,
     bundleScript,
-    checkModule: (bytes) => (bytes.length > EMPTY_MODULE.length ? ["no ABI marker"] : []),
+    checkModule: (bytes) => (bytes.length === BAD_MODULE.length ? ["no ABI marker"] : []),
+    marksCoroutines: (bytes) => bytes.length === MARKED_MODULE.length,
     ...(overlay === undefined ? {} : { overlay }),
   });
 }

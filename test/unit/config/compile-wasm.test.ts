@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { EMPTY_MODULE, wasmFilter } from "./bootstrap-text.ts";
+import { bootstrapText, EMPTY_MODULE, load, wasmFilter } from "./bootstrap-text.ts";
 import { good, wasm } from "./good-config.ts";
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
@@ -69,6 +69,35 @@ describe("Wasm filters", () => {
     assert.equal(key("root_id: r", "vm_id: a"), key("root_id: r", "vm_id: b"));
     assert.notEqual(key("root_id: r", ""), key("root_id: s", ""));
     assert.notEqual(key("", ""), key("fail_open: true", ""));
+  });
+
+  test("coroutines are asked for by the VM configuration or by the code, in this order", () => {
+    const vm = (file: string, any: string) =>
+      wasm({ filters: wasmFilter("", any).replace("ok.wasm", file) }).plugin.vm;
+    const text = (json: string): string =>
+      `configuration: {"@type": ${G}StringValue, value: '${json}'}`;
+    const rows = [
+      ["ok.wasm", ""],
+      ["ok.wasm", text('{"granary.coroutines": true, "mine": 1}')],
+      ["ok.wasm", `configuration: {"@type": ${G}Struct, value: {granary.coroutines: true}}`],
+      ["marked.wasm", ""],
+      ["marked.wasm", text('{"granary.coroutines": false}')],
+      ["ok.wasm", text('{"a": "granary.coroutines"}')],
+      ["ok.wasm", text('{"granary.coroutines": true')],
+    ] as const;
+    const found = rows.map(([file, any]) => vm(file, any).coroutines);
+    assert.deepEqual(found, [false, true, true, true, false, false, false]);
+    const [plain, asked] = rows.map(([file, any]) => vm(file, any).codeKey);
+    assert.notEqual(plain, asked);
+  });
+
+  test("coroutines that are neither asked for nor not are a problem", () => {
+    const any = `configuration: {"@type": ${G}Struct, value: {granary.coroutines: "yes"}}`;
+    const { problems } = load(bootstrapText({ filters: wasmFilter("", any) }));
+    assert.deepEqual(
+      problems.map(({ message }) => message),
+      ["granary.coroutines is neither true nor false"],
+    );
   });
 
   test("one module used twice is held once", () => {
