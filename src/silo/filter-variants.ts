@@ -14,8 +14,8 @@ import { HeaderMatcher, matchesAll } from "../http/header-matcher.ts";
 import { statNamePart } from "../metrics/catalogue.ts";
 import { FILTER_VARIANT_STATS } from "../metrics/dynamic-stats.ts";
 import { type HandlesOf, handlesOf, withdrawRows } from "../metrics/handles.ts";
-import type { MetricScope } from "../metrics/types.ts";
 import { overridesOf } from "../vm/plugin-identity.ts";
+import { pluginStatName } from "../vm/plugin-use.ts";
 import {
   DATA_STATUS,
   HEADERS_STATUS,
@@ -25,7 +25,7 @@ import {
 } from "../vm/types.ts";
 import type { Direction, HttpFilter } from "./http-filter.ts";
 import { RESPONSE } from "./http-filter.ts";
-import type { PluginCosts } from "./plugin-cost-feed.ts";
+import type { PluginStatSite } from "./plugin-cost-feed.ts";
 import { Shadow } from "./shadow/shadow.ts";
 import { ShadowProbe } from "./shadow/shadow-probe.ts";
 import type { Stream } from "./stream.ts";
@@ -112,17 +112,11 @@ function withShadows(
   for (const [, behind] of sides) into.push(behind);
 }
 
-/** Where answers are counted, and who knows when a plugin is gone. */
-interface VariantMetrics {
-  readonly metrics: MetricScope;
-  readonly costs: PluginCosts;
-}
-
 export class FilterVariants {
   readonly #default: FilterVariant;
   readonly #byOverrides = new Map<readonly FilterOverride[], FilterVariant>();
 
-  constructor(http: HttpConnectionManagerConfig, plugins: PluginHost, stats: VariantMetrics) {
+  constructor(http: HttpConnectionManagerConfig, plugins: PluginHost, stats: PluginStatSite) {
     const lists = new Set(overridesOf(http.routes));
     const hasVersions = http.httpFilters.some(
       (filter) => filter.kind === "wasm" && (filter.versions?.weighted.length ?? 0) > 0,
@@ -143,7 +137,7 @@ export class FilterVariants {
 function choicesOf(
   http: HttpConnectionManagerConfig,
   overrides: readonly FilterOverride[],
-  { plugins, stats }: { readonly plugins: PluginHost; readonly stats: VariantMetrics },
+  { plugins, stats }: { readonly plugins: PluginHost; readonly stats: PluginStatSite },
 ): Choice[] {
   const { metrics, costs } = stats;
   const scope = metrics.scope(`http.${statNamePart(http.statPrefix)}`);
@@ -151,7 +145,7 @@ function choicesOf(
     const name = `wasm_filter.${statNamePart(filter.name)}.${statNamePart(version.name)}`;
     const own = scope.scope(name);
     const withdraw = (): void => withdrawRows(FILTER_VARIANT_STATS, own);
-    costs.whenGone(version.plugin.name, `${http.statPrefix}.${name}`, withdraw);
+    costs.whenGone(pluginStatName(version.plugin.name, "live"), `${http.statPrefix}.${name}`, withdraw);
     return {
       plugin: plugins.plugin(version.plugin),
       stats: handlesOf(FILTER_VARIANT_STATS, own),
@@ -174,7 +168,7 @@ function choicesOf(
       {
         versions: serving.map((version) => versionOf(filter, version)),
         totalWeight: versions?.totalWeight ?? 1,
-        shadows: (versions?.shadows ?? []).map((each) => new Shadow(each, plugins, metrics)),
+        shadows: (versions?.shadows ?? []).map((each) => new Shadow(each, plugins, stats)),
       },
     ];
   });

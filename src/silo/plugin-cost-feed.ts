@@ -17,8 +17,17 @@ interface Told {
 /** What others ask about plugins: access logs what they cost, stats when they are gone. */
 export interface PluginCosts {
   use(plugin: string): PluginUse | null;
-  /** `withdraw` runs once, when the silo has the plugin no more; one of each name. */
+  /**
+   * `withdraw`, of stats that are called `name`, runs once: when the silo has no plugin any more for
+   * which the name was given. @param plugin its stat name
+   */
   whenGone(plugin: string, name: string, withdraw: () => void): void;
+}
+
+/** Where stats of plugins are made, and who knows when a plugin is gone. */
+export interface PluginStatSite {
+  readonly metrics: MetricScope;
+  readonly costs: PluginCosts;
 }
 
 interface PluginFeed {
@@ -46,8 +55,16 @@ export class PluginCostFeed implements PluginCosts {
       if (uses.has(name)) continue;
       this.#plugins.delete(name);
       stats.withdraw();
-      for (const withdraw of this.#whenGone.get(name)?.values() ?? []) withdraw();
-      this.#whenGone.delete(name);
+      this.#withdrawRest(name);
+    }
+  }
+
+  #withdrawRest(plugin: string): void {
+    const rest = this.#whenGone.get(plugin) ?? [];
+    this.#whenGone.delete(plugin);
+    for (const [name, withdraw] of rest) {
+      // Another plugin may have come in its place, and counts on.
+      if (![...this.#whenGone.values()].some((others) => others.has(name))) withdraw();
     }
   }
 

@@ -96,7 +96,7 @@ export class SiloVmEvents implements VmEventHost {
     if (known !== undefined) return known;
     const stats = wasmPluginStats(this.#metrics, name);
     this.#plugins.set(name, stats);
-    this.#costs.whenGone(name, "vm", () => {
+    this.#costs.whenGone(name, `wasm.${name}`, () => {
       this.#plugins.delete(name);
       withdrawPluginStats(this.#metrics, name);
     });

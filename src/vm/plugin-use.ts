@@ -1,5 +1,11 @@
-/** What each plugin of a thread uses in all its VMs: reports summed by the plugin's name. */
+/** What each plugin of a thread uses in all its VMs: reports summed by the plugin's stat name. */
+import type { PluginMode } from "../config/types.ts";
 import type { PluginReport, VmReport } from "./report.ts";
+
+/** What stands for a plugin in the names of stats: a shadow is another one than its live namesake. */
+export function pluginStatName(plugin: string, mode: PluginMode): string {
+  return mode === "shadow" ? `${plugin}.shadow` : plugin;
+}
 
 export interface PluginUse {
   memoryBytes: number;
@@ -12,8 +18,9 @@ export function pluginUses(vms: readonly VmReport[]): ReadonlyMap<string, Plugin
   const uses = new Map<string, PluginUse>();
   for (const vm of vms) {
     for (const plugin of vm.plugins) {
-      const use = uses.get(plugin.name) ?? emptyUse();
-      uses.set(plugin.name, use);
+      const name = pluginStatName(plugin.name, vm.mode);
+      const use = uses.get(name) ?? emptyUse();
+      uses.set(name, use);
       addUse(use, vm, plugin);
     }
   }

@@ -4,6 +4,7 @@
  * shared data and queues are its own, its metrics and log lines say that they are a shadow's.
  */
 import { HeaderMap } from "../http/header-map.ts";
+import { pluginStatName } from "./plugin-use.ts";
 import type {
   CalloutHost,
   LogHost,
@@ -62,7 +63,7 @@ function markedLog(log: LogHost): LogHost {
 
 /** Failures count for `<plugin>.shadow`. */
 function ownEvents(events: VmEventHost): VmEventHost {
-  const own = (plugin: string): string => `${plugin}.shadow`;
+  const own = (plugin: string): string => pluginStatName(plugin, "shadow");
   return {
     created: () => events.created(),
     ended: () => events.ended(),

@@ -13,6 +13,7 @@ import { exchange } from "../harness/raw-client.ts";
 
 const GET = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 const LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog";
+const VERSIONS = "type.googleapis.com/granary.filters.http.wasm.v1.WasmVersions";
 const limits = { timeout: 20_000 };
 
 let directory: string;
@@ -24,6 +25,14 @@ function greeting(name: string): string {
   const path = join(REPOSITORY_ROOT, "examples/filters/assemblyscript/greeting/greeting.wasm");
   return wasmFilter({ name, code: `{filename: ${JSON.stringify(path)}}` });
 }
+
+/** A filter alone, and with a shadow of the same name. */
+const SEEN = greeting("seen");
+const CANARY = SEEN.replace(/^.*? (?=config: )/, "{name: canary, ").replace(/\}$/, "");
+const SHADOWED = SEEN.replace(/"@type": \S+Wasm,/, `"@type": ${VERSIONS},`).replace(
+  /\}\}$/,
+  `, shadows: [${CANARY}]}}`,
+);
 
 const ADDER = wasmFilter({
   name: "adder",
@@ -119,4 +128,15 @@ test("metrics and costs of a plugin that is unloaded disappear, others go on", l
   );
   assert.doesNotMatch(await prometheus(), /greeting_requests|greeter|renamed/);
   assert.ok(((await proxy.stat(calls)) ?? 0) >= (before ?? 0));
+});
+
+test("everything that a shadow counts disappears with it", limits, async () => {
+  await proxy.reload(configuration([SHADOWED]));
+  await exchange(proxy.port("main"), GET);
+  const shadow = /granary\.shadow\.canary\.same: [1-9]|wasmcustom\.shadow\.|\bwasm\.seen\.shadow\./g;
+  const all = async (): Promise<string> => (await proxy.admin("/stats")).body;
+  await until(all, (body) => new Set(body.match(shadow)).size >= 3);
+  await proxy.reload(configuration([SEEN]));
+  await until(all, (body) => !/shadow/.test(body));
+  assert.doesNotMatch(await prometheus(), /shadow/);
 });

@@ -4,9 +4,10 @@ import { Logger } from "../../base/log.ts";
 import type { ShadowConfig } from "../../config/types.ts";
 import { statNamePart } from "../../metrics/catalogue.ts";
 import { SHADOW_STATS } from "../../metrics/dynamic-stats.ts";
-import { type HandlesOf, handlesOf } from "../../metrics/handles.ts";
-import type { MetricScope } from "../../metrics/types.ts";
+import { type HandlesOf, handlesOf, withdrawRows } from "../../metrics/handles.ts";
+import { pluginStatName } from "../../vm/plugin-use.ts";
 import type { Plugin, PluginHost } from "../../vm/types.ts";
+import type { PluginStatSite } from "../plugin-cost-feed.ts";
 import type { Difference } from "./compare.ts";
 
 const log = new Logger("wasm");
@@ -20,13 +21,17 @@ export class Shadow {
   readonly #stats: HandlesOf<typeof SHADOW_STATS>;
   #linesLeft: number = LIMITS.shadowLogLines;
 
-  constructor(config: ShadowConfig, host: PluginHost, metrics: MetricScope) {
+  constructor(config: ShadowConfig, host: PluginHost, { metrics, costs }: PluginStatSite) {
     this.plugin = host.plugin(config.plugin);
     this.share = config.share;
     this.#name = config.name;
     this.#host = host;
-    const scope = metrics.scope(`granary.shadow.${statNamePart(config.name)}`);
+    const name = `granary.shadow.${statNamePart(config.name)}`;
+    const scope = metrics.scope(name);
     this.#stats = handlesOf(SHADOW_STATS, scope);
+    costs.whenGone(pluginStatName(config.plugin.name, "shadow"), name, () =>
+      withdrawRows(SHADOW_STATS, scope),
+    );
   }
 
   /** Callouts and look-ups of all shadows of the thread so far. */

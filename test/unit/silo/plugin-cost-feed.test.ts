@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { PluginMode } from "../../../src/config/types.ts";
 import { SiloRecorder } from "../../../src/metrics/recorder.ts";
 import { MetricSnapshots } from "../../../src/metrics/snapshot.ts";
 import { createMetricRegion } from "../../../src/shm/metric-layout.ts";
@@ -14,10 +15,11 @@ function vm(
   streams: number,
   callbacks: readonly CallbackCost[],
   hostcalls: readonly HostcallCost[] = [],
+  mode: PluginMode = "live",
 ): VmReport {
   return {
     vmId: "",
-    mode: "live",
+    mode,
     codeSha256: "",
     state: "running",
     memoryBytes: 65_536,
@@ -90,10 +92,10 @@ describe("the costs of plugins", () => {
     const forgotten: string[] = [];
     const root = new SiloRecorder(new MetricWriter(region));
     const feed = new PluginCostFeed(root);
-    for (const name of ["a", "a", "b"]) {
+    for (const name of ["a", "a", "b", "shared"]) {
       feed.whenGone("p", name, () => forgotten.push(name));
-      feed.whenGone("stays", name, () => forgotten.push("too early"));
     }
+    for (const name of ["c", "shared"]) feed.whenGone("stays", name, () => forgotten.push(name));
     const shown = (): Record<string, number> =>
       Object.fromEntries(
         new MetricSnapshots([region])
@@ -111,5 +113,18 @@ describe("the costs of plugins", () => {
     assert.deepEqual(forgotten, ["a", "b"]);
     feed.update([vm("p", 0, [log(2, 1)]), vm("stays", 1, [])]);
     assert.equal(shown()["wasm.p.cost.proxy_on_log.calls"], 2);
+    feed.update([vm("p", 0, [])]);
+    assert.deepEqual(forgotten, ["a", "b", "c", "shared"]);
+  });
+
+  it("of a shadow are its own, and go with it while its live namesake stays", () => {
+    const metrics = new FakeMetrics();
+    const feed = new PluginCostFeed(metrics);
+    const forgotten: string[] = [];
+    for (const name of ["p", "p.shadow"]) feed.whenGone(name, name, () => forgotten.push(name));
+    feed.update([vm("p", 2, []), vm("p", 1, [], [], "shadow")]);
+    assert.equal(metrics.valueOf("wasm.p.cost.streams_active"), 2);
+    feed.update([vm("p", 2, [])]);
+    assert.deepEqual(forgotten, ["p.shadow"]);
   });
 });
