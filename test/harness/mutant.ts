@@ -1,5 +1,5 @@
 /**
- * The compiled code of `src/shm` with a fault planted in it, for tests of the tests: a stress test
+ * The compiled code of `src/shm` and `src/metrics` with a fault planted in it, for tests of the tests: a stress test
  * is good for something if it fails on a wrong ordering.
  */
 import assert from "node:assert/strict";
@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-/** Folders that `src/shm` needs. */
-const FOLDERS = ["shm", "base"] as const;
+/** `src/shm`, what it needs, and metrics, which are kept there. */
+const FOLDERS = ["shm", "base", "metrics"] as const;
 
 /** Where the compiled sources lie: what stress workers import from. */
 export const COMPILED: string = new URL("../../src/", import.meta.url).href;

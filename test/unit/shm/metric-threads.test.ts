@@ -1,89 +1,110 @@
+/** Metric regions under real threads: four that define and count, and main, which reads meanwhile. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { test } from "node:test";
-import { Worker } from "node:worker_threads";
 import { MetricSnapshots } from "../../../src/metrics/snapshot.ts";
 import { createMetricRegion } from "../../../src/shm/metric-layout.ts";
+import { COMPILED, type Fault, plant } from "../../harness/mutant.ts";
+import { StressThread, turn } from "../../harness/threads.ts";
 
-const THREADS = 3;
-const ROUNDS = 50_000;
+const THREAD = new URL("./fixtures/metric-thread.js", import.meta.url);
+const THREADS = 4;
 const METRICS = 40;
+const limits = { timeout: 60_000 };
+/** What a thread adds to each metric of a plugin: a value of which half is missing is no multiple. */
+const STEP = (1n << 40n) + 1n;
 
-const moduleUrl = (path: string): string => new URL(`../../../src/${path}`, import.meta.url).href;
-
-/** Defines metrics while it counts, so that definitions and slots are read as they grow. */
-const WRITER = `
-import { workerData } from "node:worker_threads";
-const { MetricWriter } = await import(workerData.writer);
-const { SiloRecorder } = await import(workerData.recorder);
-const { PluginMetrics } = await import(workerData.plugins);
-const { rounds, metrics, region, others } = workerData;
-const writer = new MetricWriter(region);
-const root = new SiloRecorder(writer);
-const plugins = new PluginMetrics(writer, others);
-const total = root.counter("total");
-const active = root.gauge("active");
-const time = root.histogram("time_ms");
-for (let i = 0; i < rounds; i++) {
-  total.inc();
-  active.inc();
-  time.record(i % 10);
-  active.dec();
-  root.counter("late." + (i % metrics)).inc();
-  plugins.add(plugins.define(0, "plugin." + (i % metrics)), (1n << 40n) + 1n);
-}
-`;
-
-test("three threads count while main reads: no total is lost, torn or counted twice", async () => {
-  const regions = Array.from({ length: THREADS }, createMetricRegion);
-  const snapshots = new MetricSnapshots(regions);
-  const workers = regions.map(
-    (region) =>
-      new Worker(new URL(`data:text/javascript,${encodeURIComponent(WRITER)}`), {
-        workerData: {
-          region,
-          others: regions.filter((other) => other !== region),
-          rounds: ROUNDS,
-          metrics: METRICS,
-          writer: moduleUrl("shm/metric-writer.js"),
-          recorder: moduleUrl("metrics/recorder.js"),
-          plugins: moduleUrl("metrics/plugin-metrics.js"),
-        },
-      }),
-  );
-  let running = THREADS;
-  const ends = workers.map(async (worker) => {
-    const [code] = await once(worker, "exit");
-    running--;
-    assert.equal(code, 0);
-  });
+/** Reads until all threads have ended. @returns how often */
+async function readWhile(
+  snapshots: MetricSnapshots,
+  threads: readonly StressThread[],
+  rounds: number,
+): Promise<number> {
+  let running = threads.length;
+  for (const { ended } of threads) void ended.then(() => running--);
   let last = 0;
   let reads = 0;
   while (running > 0) {
     const { scalars } = snapshots.take();
     const total = Number(scalars.find(({ name }) => name === "total")?.value ?? 0);
-    assert.ok(total >= last && total <= THREADS * ROUNDS, `${last} then ${total}`);
+    assert.ok(total >= last && total <= THREADS * rounds, `${last} then ${total}`);
     for (const { name, value } of scalars) {
-      if (!name.startsWith("wasmcustom.")) continue;
-      const times = BigInt(value) & ((1n << 40n) - 1n);
-      assert.equal(BigInt(value), times * ((1n << 40n) + 1n), `torn: ${value}`);
+      assert.match(name, /^(total|active|late\.\d+|wasmcustom\.plugin\.\d+)$/);
+      if (name.startsWith("wasmcustom.")) assert.equal(BigInt(value) % STEP, 0n, `torn: ${value}`);
     }
     last = total;
     reads++;
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
   }
-  await Promise.all(ends);
-  assert.ok(reads > 1);
+  return reads;
+}
 
+/** Fails when a total is lost, torn or counted twice. */
+async function run(base: string, rounds: number): Promise<void> {
+  const regions = Array.from({ length: THREADS }, createMetricRegion);
+  const snapshots = new MetricSnapshots(regions);
+  const threads = regions.map(
+    (_, index) =>
+      new StressThread(THREAD, { base, index, seed: index, regions, rounds, metrics: METRICS }),
+  );
+  try {
+    assert.ok((await readWhile(snapshots, threads, rounds)) > 1);
+    for (const { ended } of threads) assert.equal((await ended).failure, null);
+  } finally {
+    await Promise.all(threads.map(({ worker }) => worker.terminate()));
+  }
   const { scalars, histograms } = snapshots.take();
   const totals = new Map(scalars.map(({ name, value }) => [name, value]));
-  assert.equal(totals.get("total"), THREADS * ROUNDS);
+  assert.equal(totals.get("total"), THREADS * rounds);
   assert.equal(totals.get("active"), 0);
+  const each = (THREADS * rounds) / METRICS;
   for (let i = 0; i < METRICS; i++) {
-    assert.equal(totals.get(`late.${i}`), (THREADS * ROUNDS) / METRICS);
-    const each = BigInt((THREADS * ROUNDS) / METRICS);
-    assert.equal(totals.get(`wasmcustom.plugin.${i}`), each * ((1n << 40n) + 1n));
+    assert.equal(totals.get(`late.${i}`), each);
+    assert.equal(totals.get(`wasmcustom.plugin.${i}`), BigInt(each) * STEP);
   }
-  assert.equal(histograms[0]?.count, THREADS * ROUNDS);
-  assert.equal(histograms[0]?.sum, THREADS * ROUNDS * 4.5);
+  assert.equal(histograms[0]?.count, THREADS * rounds);
+  assert.equal(histograms[0]?.sum, THREADS * rounds * 4.5);
+}
+
+test("four threads define and count while main reads: every total adds up", limits, async () => {
+  await run(COMPILED, 50_000);
 });
+
+const PUBLISH = "Atomics.store(this.#counts, 0, (this.#counts[0] ?? 0) + 1);";
+const BYTES = "this.#definitions.set(bytes, at + DEFINITION_HEADER_BYTES);";
+/** Time for the reader to come, as when the thread is interrupted there. */
+const LATE = "for (let i = 0; i < 200_000; i++) Atomics.load(this.#counts, 0);";
+
+/** Wrong orderings; the test above must notice each. */
+const FAULTS: readonly { readonly why: string; readonly faults: readonly Fault[] }[] = [
+  {
+    why: "a definition is published before its bytes are written",
+    faults: [
+      { file: "shm/metric-writer.js", from: PUBLISH, to: "" },
+      { file: "shm/metric-writer.js", from: BYTES, to: `${PUBLISH} ${LATE} ${BYTES}` },
+    ],
+  },
+  {
+    why: "a value is written in two halves",
+    faults: [
+      {
+        file: "metrics/plugin-metrics.js",
+        from: "this.#writer.bigs[slot] = value;",
+        to: `const halves = new Int32Array(this.#writer.bigs.buffer, this.#writer.bigs.byteOffset);
+          halves[2 * slot] = Number(BigInt.asIntN(32, value));
+          for (let i = 0; i < 1_000; i++) Atomics.load(halves, 0);
+          halves[2 * slot + 1] = Number(BigInt.asIntN(32, value >> 32n));`,
+      },
+    ],
+  },
+];
+
+for (const { why, faults } of FAULTS) {
+  test(`that test fails when ${why}`, limits, async () => {
+    const mutant = plant(faults);
+    try {
+      await assert.rejects(run(mutant.base, 4_000));
+    } finally {
+      mutant.remove();
+    }
+  });
+}
