@@ -145,7 +145,11 @@ function choicesOf(
     const name = `wasm_filter.${statNamePart(filter.name)}.${statNamePart(version.name)}`;
     const own = scope.scope(name);
     const withdraw = (): void => withdrawRows(FILTER_VARIANT_STATS, own);
-    costs.whenGone(pluginStatName(version.plugin.name, "live"), `${http.statPrefix}.${name}`, withdraw);
+    costs.whenGone(
+      pluginStatName(version.plugin.name, "live"),
+      `${http.statPrefix}.${name}`,
+      withdraw,
+    );
     return {
       plugin: plugins.plugin(version.plugin),
       stats: handlesOf(FILTER_VARIANT_STATS, own),

@@ -133,7 +133,8 @@ test("metrics and costs of a plugin that is unloaded disappear, others go on", l
 test("everything that a shadow counts disappears with it", limits, async () => {
   await proxy.reload(configuration([SHADOWED]));
   await exchange(proxy.port("main"), GET);
-  const shadow = /granary\.shadow\.canary\.same: [1-9]|wasmcustom\.shadow\.|\bwasm\.seen\.shadow\./g;
+  const shadow =
+    /granary\.shadow\.canary\.same: [1-9]|wasmcustom\.shadow\.|\bwasm\.seen\.shadow\./g;
   const all = async (): Promise<string> => (await proxy.admin("/stats")).body;
   await until(all, (body) => new Set(body.match(shadow)).size >= 3);
   await proxy.reload(configuration([SEEN]));

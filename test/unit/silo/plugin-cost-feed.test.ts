@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { PluginMode } from "../../../src/config/types.ts";
 import { SiloRecorder } from "../../../src/metrics/recorder.ts";
 import { MetricSnapshots } from "../../../src/metrics/snapshot.ts";
 import { createMetricRegion } from "../../../src/shm/metric-layout.ts";
@@ -15,11 +14,10 @@ function vm(
   streams: number,
   callbacks: readonly CallbackCost[],
   hostcalls: readonly HostcallCost[] = [],
-  mode: PluginMode = "live",
 ): VmReport {
   return {
     vmId: "",
-    mode,
+    mode: "live",
     codeSha256: "",
     state: "running",
     memoryBytes: 65_536,
@@ -122,7 +120,7 @@ describe("the costs of plugins", () => {
     const feed = new PluginCostFeed(metrics);
     const forgotten: string[] = [];
     for (const name of ["p", "p.shadow"]) feed.whenGone(name, name, () => forgotten.push(name));
-    feed.update([vm("p", 2, []), vm("p", 1, [], [], "shadow")]);
+    feed.update([vm("p", 2, []), { ...vm("p", 1, []), mode: "shadow" }]);
     assert.equal(metrics.valueOf("wasm.p.cost.streams_active"), 2);
     feed.update([vm("p", 2, [])]);
     assert.deepEqual(forgotten, ["p.shadow"]);
