@@ -18,8 +18,8 @@ interface Told {
 export interface PluginCosts {
   use(plugin: string): PluginUse | null;
   /**
-   * `withdraw`, of stats that are called `name`, runs once: when the silo has no plugin any more for
-   * which the name was given. @param plugin its stat name
+   * `withdraw`, of stats that are called `name`, runs once: when the silo has no plugin any more
+   * for which the name was given. @param plugin its stat name
    */
   whenGone(plugin: string, name: string, withdraw: () => void): void;
 }

@@ -2,7 +2,7 @@
 import type { PluginMode } from "../config/types.ts";
 import type { PluginReport, VmReport } from "./report.ts";
 
-/** What stands for a plugin in the names of stats: a shadow is another one than its live namesake. */
+/** A plugin in the names of stats: a shadow is another one than its live namesake. */
 export function pluginStatName(plugin: string, mode: PluginMode): string {
   return mode === "shadow" ? `${plugin}.shadow` : plugin;
 }
