@@ -5,6 +5,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { parseCommandLine } from "../../src/main/cli.ts";
 import { loadProgram, type Program } from "../../src/main/configuration.ts";
 import type { CpuPool } from "../../src/main/cpu-pool.ts";
+import { setEngineFlags } from "../../src/main/engine-flags.ts";
 import { LogWriter } from "../../src/main/log-writer.ts";
 import { SharedMemory } from "../../src/main/shared-memory.ts";
 import { ReadWindow } from "../../src/net/read-window.ts";
@@ -94,6 +95,7 @@ export async function loadFilters(
   pool: CpuPool,
   more = "",
 ): Promise<Program> {
+  setEngineFlags();
   const text = bootstrap([listener({ filters })], [cluster("upstream", 9000, more)]);
   const parsed = parseCommandLine(["--config-yaml", text], 1);
   if (parsed.kind !== "run") throw new Error("the command line is not understood");

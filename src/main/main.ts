@@ -10,6 +10,7 @@ import { parseCommandLine, type ServeOptions } from "./cli.ts";
 import { helpText } from "./cli-options.ts";
 import { loadProgram, type Program } from "./configuration.ts";
 import { CpuPool } from "./cpu-pool.ts";
+import { setEngineFlags } from "./engine-flags.ts";
 import { inspectModule } from "./inspect.ts";
 import { addressText } from "./listen.ts";
 import { applyLogOptions } from "./log-levels.ts";
@@ -70,6 +71,7 @@ function dev(options: ServeOptions, path: string, hooks: MainHooks): Promise<num
 
 /** @param filter what the configuration must use; "" = anything */
 async function run(options: ServeOptions, hooks: MainHooks, filter = ""): Promise<number> {
+  setEngineFlags();
   applyLogOptions(options);
   log.info(`initializing ${versionText()}, concurrency ${options.concurrency}`);
   const program = await prepare(options);
