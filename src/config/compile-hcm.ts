@@ -14,7 +14,7 @@ import {
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { WasmVersionsSchema } from "../gen/granary/filters/http/wasm/v1/wasm_versions_pb.ts";
 import { compileAccessLogs } from "./compile-access-log.ts";
-import { compileHttp2 } from "./compile-http2.ts";
+import { compileClientHttp2 } from "./compile-http2.ts";
 import { compileLocalReply } from "./compile-local-reply.ts";
 import type { FilterBase } from "./compile-overrides.ts";
 import { compileRoutes } from "./compile-routes.ts";
@@ -84,7 +84,7 @@ export function compileHcm(
   const routes = compileRoutes(routeSpecifier.value, bases, place.child("route_config"));
   return {
     codec: CODECS[message.codecType] ?? "auto",
-    http2: compileHttp2(message.http2ProtocolOptions),
+    http2: compileClientHttp2(message.http2ProtocolOptions, place.child("http2_protocol_options")),
     statPrefix: message.statPrefix,
     serverName: message.serverName === "" ? SERVER_NAME : wireText(message.serverName),
     serverHeader: SERVER_HEADER[message.serverHeaderTransformation] ?? "overwrite",

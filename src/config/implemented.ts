@@ -284,7 +284,9 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     "max_concurrent_streams",
     "initial_stream_window_size",
     "initial_connection_window_size",
+    "connection_keepalive",
   ],
+  [`${C}KeepaliveSettings`]: ["interval", "timeout", "interval_jitter", "connection_idle_interval"],
   [`${TLS}UpstreamTlsContext`]: ["common_tls_context", "sni", "auto_host_sni"],
   [`${TLS}DownstreamTlsContext`]: ["common_tls_context", "require_client_certificate"],
   [`${TLS}CommonTlsContext`]: [

@@ -330,6 +330,17 @@ export interface Http2Config {
   readonly concurrentStreamsMax: number;
   readonly initialStreamWindowBytes: number;
   readonly initialConnectionWindowBytes: number;
+  /** Null: no PING is sent as long as nothing else asks for one. */
+  readonly keepalive: KeepaliveConfig | null;
+}
+
+/** Envoy's KeepaliveSettings; milliseconds, 0 = never. */
+export interface KeepaliveConfig {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly jitterPercent: number;
+  /** Clusters: a connection idle for so long is asked before it gets a stream. */
+  readonly idleMs: number;
 }
 
 export interface EndpointConfig {

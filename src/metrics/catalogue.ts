@@ -233,6 +233,11 @@ export const WASM_RUNTIME_STATS = {
   created: counter("VMs made"),
 } as const satisfies MetricRows;
 
+/** `http2.<row>`: HTTP/2 of clients. Source: Envoy, HTTP/2 codec statistics. */
+export const HTTP2_STATS = {
+  keepalive_timeout: counter("Clients' HTTP/2 connections closed for an unanswered PING"),
+} as const satisfies MetricRows;
+
 /** `granary.callouts.<row>`: requests that plugins make on their own. */
 export const CALLOUT_STATS = {
   active: gauge("Callouts under way"),
@@ -258,6 +263,7 @@ export type AccessLogStats = HandlesOf<typeof ACCESS_LOG_STATS>;
 export type SharedQueueStats = HandlesOf<typeof SHARED_QUEUE_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
 export type CalloutStats = HandlesOf<typeof CALLOUT_STATS>;
+export type Http2Stats = HandlesOf<typeof HTTP2_STATS>;
 
 /** As Envoy names things inside a stat: a colon would end the name in statsd. */
 export function statNamePart(text: string): string {
@@ -327,6 +333,10 @@ export function sharedQueueStats(root: MetricScope): SharedQueueStats {
 /** @param engine "v8" or "null" */
 export function wasmRuntimeStats(root: MetricScope, engine: string): WasmRuntimeStats {
   return handlesOf(WASM_RUNTIME_STATS, root.scope(`wasm.envoy.wasm.runtime.${engine}`));
+}
+
+export function http2Stats(root: MetricScope): Http2Stats {
+  return handlesOf(HTTP2_STATS, root.scope("http2"));
 }
 
 export function calloutStats(root: MetricScope): CalloutStats {

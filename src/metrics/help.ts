@@ -8,6 +8,7 @@ import {
   CLUSTER_MANAGER_STATS,
   CONFIG_RELOAD_STATS,
   HTTP_STATS,
+  HTTP2_STATS,
   LISTENER_HTTP_STATS,
   LISTENER_MANAGER_STATS,
   LISTENER_STATS,
@@ -54,6 +55,7 @@ const BUILT_IN: readonly HelpSource[] = [
   ["wasm.x.cost.x", WASM_CALLBACK_STATS],
   ["wasm.x.cost.x", WASM_HOSTCALL_STATS],
   ["granary.callouts", CALLOUT_STATS],
+  ["http2", HTTP2_STATS],
   ["proxy_proto", PROXY_PROTOCOL_STATS],
 ];
 

@@ -9,7 +9,9 @@ import type {
   ListenerConfig,
 } from "../config/types.ts";
 import {
+  type Http2Stats,
   type HttpStats,
+  http2Stats,
   httpStats,
   type ListenerHttpStats,
   type ListenerStats,
@@ -38,6 +40,7 @@ export class HttpManager implements StreamFactory {
   readonly hcm: HttpConnectionManagerConfig;
   readonly routes: RouteTable;
   readonly stats: HttpStats;
+  readonly http2Stats: Http2Stats;
   readonly listenerStats: ListenerStats;
   readonly accessLog: StreamLogger;
   /** Null: local replies go out as they are. */
@@ -60,6 +63,7 @@ export class HttpManager implements StreamFactory {
     const { host, port } = listener.address;
     this.routes = new RouteTable(this.hcm.routes);
     this.stats = httpStats(silo.metrics, this.hcm.statPrefix);
+    this.http2Stats = http2Stats(silo.metrics);
     const address = addressText(host, port);
     this.listenerStats = listenerStats(silo.metrics, address);
     this.accessLog = silo.accessLogs.logger(this.hcm.accessLogs);

@@ -82,6 +82,7 @@ export class UpstreamCluster implements Cluster {
       handles,
       breakers: this.#breakers,
       clock,
+      random: options.random,
       turn: options.turn,
       limits: { headBytesMax: config.maxHeadersBytes, headersCountMax: config.maxHeadersCount },
       connect: options.connect,

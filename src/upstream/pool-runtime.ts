@@ -22,6 +22,8 @@ export interface PoolRuntime {
   readonly handles: ClusterHandles;
   readonly breakers: Breakers;
   readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
   readonly turn: Turn;
   readonly limits: H1Limits;
   readonly connect: Connect;

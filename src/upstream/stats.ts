@@ -50,6 +50,7 @@ export const CLUSTER_STATS = {
   upstream_cx_max_requests: counter("Connections closed after their last permitted request"),
   upstream_cx_protocol_error: counter("Connections that received malformed bytes"),
   upstream_cx_none_healthy: counter("Requests that found no endpoint"),
+  "http2.keepalive_timeout": counter("HTTP/2 connections closed because a PING was not answered"),
   upstream_rq_total: counter("Requests that got a connection"),
   upstream_rq_active: gauge("Requests running on a connection"),
   upstream_rq_pending_total: counter("Requests that waited for a connection"),

@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { bootstrap, cluster, listener, wasmFilter } from "../harness/config.ts";
 import { REPOSITORY_ROOT } from "../harness/filter-rig.ts";
 import { GrpcClient, GrpcUpstream } from "../harness/grpc-upstream.ts";
-import { H2Client } from "../harness/h2-client.ts";
+import { H2Client, RawH2Client } from "../harness/h2-client.ts";
 import { H2Upstream } from "../harness/h2-upstream.ts";
 import { fetchText, type ProxyProcess, startProxy } from "../harness/proxy.ts";
 import { RawClient } from "../harness/raw-client.ts";
@@ -15,6 +15,7 @@ const FIXTURES = join(REPOSITORY_ROOT, "test/fixtures/tls");
 const TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext";
 const FILTER = join(REPOSITORY_ROOT, "examples/filters/rust/add-header/add-header.wasm");
 const limits = { timeout: 20_000 };
+const PINGING = "connection_keepalive: {interval: 0.02s, timeout: 1s, interval_jitter: {value: 0}}";
 const file = (name: string): string => `{filename: ${JSON.stringify(join(FIXTURES, name))}}`;
 const SECURE = `transport_socket: {name: envoy.transport_sockets.tls, typed_config: {"@type": ${TLS}, common_tls_context: {alpn_protocols: [h2, http/1.1], tls_certificates: [{certificate_chain: ${file("server.pem")}, private_key: ${file("server.key")}}]}}}`;
 
@@ -51,6 +52,7 @@ before(async () => {
         secure,
         listener({ name: "only1", routes, hcm: "codec_type: HTTP1" }),
         listener({ name: "only2", routes, hcm: "codec_type: HTTP2" }),
+        listener({ name: "pinging", routes, hcm: `http2_protocol_options: {${PINGING}}` }),
       ],
       [cluster("upstream", upstream.port, h2), cluster("grpc", grpc.port, h2)],
     ),
@@ -188,6 +190,22 @@ test("gRPC goes through end to end", limits, async () => {
   assert.deepEqual(await client.bidi(["1", "2", "3"]), ["re:1", "re:2", "re:3"]);
   client.close();
 });
+
+test(
+  "connection_keepalive closes clients that do not answer PING, others stay",
+  limits,
+  async () => {
+    const client = plain("pinging");
+    let pings = 0;
+    client.session.on("ping", () => pings++);
+    const deaf = new RawH2Client(proxy.port("pinging"));
+    await deaf.closed;
+    while (pings < 3) await proxy.stat("server.uptime");
+    assert.equal((await client.ask({ ":path": "/" })).status, 200);
+    assert.equal(await proxy.stat("http2.keepalive_timeout"), 1);
+    client.close();
+  },
+);
 
 test("a proxy that stops says GOAWAY and ends when its streams have", limits, async () => {
   const yaml = bootstrap(

@@ -7,10 +7,11 @@ import { clusterConfig, endpointConfig } from "./cluster-config.ts";
 import { H2Upstream, type H2UpstreamOptions, rawH2Upstream } from "./h2-upstream.ts";
 import { RealClusters } from "./real-clusters.ts";
 
-const HTTP2: Http2Config = {
+export const HTTP2: Http2Config = {
   concurrentStreamsMax: 1024,
   initialStreamWindowBytes: 65_536,
   initialConnectionWindowBytes: 1_048_576,
+  keepalive: null,
 };
 
 export async function withPort(

@@ -10,6 +10,11 @@ import type {
   Http2Facts,
   Http2Session,
 } from "../../net/connect-h2.ts";
+import {
+  Http2Keepalive,
+  type KeepalivePeer,
+  type KeepaliveTimes,
+} from "../../net/http2-keepalive.ts";
 import type { ConnectFailure } from "../client.ts";
 import { connectFailureText, socketAddressText } from "../connection-texts.ts";
 import type { Exchange } from "../exchange.ts";
@@ -22,6 +27,11 @@ import { H2Stream, type H2StreamOwner } from "./h2-stream.ts";
 /** Streams that are opened before the peer has told its limit (RFC 9113 section 6.5.2). */
 const STREAMS_ASSUMED = 100;
 
+/** No PINGs but those that are asked for. */
+function probeTimes(timeoutMs: number): KeepaliveTimes {
+  return { intervalMs: 0, timeoutMs, jitterPercent: 0 };
+}
+
 /** The pool, as its connections see it. */
 export interface H2ClientOwner {
   readonly counts: EndpointCounts;
@@ -33,7 +43,8 @@ export interface H2ClientOwner {
   onClosed(client: H2Client, failure: ConnectFailure | null): void;
 }
 
-export class H2Client implements Http2Events, H2StreamOwner {
+export class H2Client implements Http2Events, H2StreamOwner, KeepalivePeer {
+  heardCount = 0;
   /** Monotonic time since when no exchange runs, in milliseconds. */
   idleSinceMs = 0;
   session: Http2Session | null = null;
@@ -46,14 +57,14 @@ export class H2Client implements Http2Events, H2StreamOwner {
   readonly #streamsMax: number;
   #state: H2State = "connecting";
   #connectTimer: Timer | null;
-  #probe: Timer | null = null;
+  readonly #keepalive: Http2Keepalive;
   #info: UpstreamConnectionInfo | null = null;
   #facts: Http2Facts | null = null;
   #peerStreamsMax = STREAMS_ASSUMED;
   #requestsLeft: number;
 
   constructor(runtime: PoolRuntime, owner: H2ClientOwner, target: EndpointInfo) {
-    const { config, handles, clock } = runtime;
+    const { config, handles, clock, random } = runtime;
     this.#runtime = runtime;
     this.#owner = owner;
     this.#target = target;
@@ -61,6 +72,8 @@ export class H2Client implements Http2Events, H2StreamOwner {
     this.#streamsMax = config.http2?.concurrentStreamsMax ?? STREAMS_ASSUMED;
     const perConnection = config.maxRequestsPerConnection;
     this.#requestsLeft = perConnection === 0 ? Number.POSITIVE_INFINITY : perConnection;
+    const times = config.http2?.keepalive ?? probeTimes(config.connectTimeoutMs);
+    this.#keepalive = new Http2Keepalive(times, clock, random, this);
     handles.upstream_cx_total.inc();
     handles.upstream_cx_http2_total.inc();
     handles.upstream_cx_active.inc();
@@ -101,6 +114,7 @@ export class H2Client implements Http2Events, H2StreamOwner {
   assign(exchange: Exchange): void {
     const { handles } = this.#runtime;
     const { counts } = this.#owner;
+    if (this.#streams.size === 0) this.#askAfterIdle();
     const stream = new H2Stream(this, exchange);
     this.#streams.add(stream);
     this.#requestsLeft--;
@@ -141,21 +155,16 @@ export class H2Client implements Http2Events, H2StreamOwner {
     return headers.byteSize <= headBytesMax && headers.count <= headersCountMax;
   }
 
+  heard(): void {
+    this.heardCount++;
+  }
+
   /**
    * Asks the peer for a sign of life and closes the connection when none comes: a peer whose frames
    * made no sense is not heard any more, and Node does not say so.
    */
   probe(): void {
-    const { session } = this;
-    if (this.#probe !== null || session === null || session.destroyed || session.closed) return;
-    this.#probe = this.#runtime.clock.after(this.#runtime.config.connectTimeoutMs, () => {
-      this.#probe = null;
-      this.#sessionFailed(new Error("no answer to PING"));
-    });
-    session.ping(() => {
-      this.#probe?.cancel();
-      this.#probe = null;
-    });
+    this.#keepalive.ask();
   }
 
   onStreamDone(stream: H2Stream, reset: "remote" | "local" | null): void {
@@ -169,6 +178,28 @@ export class H2Client implements Http2Events, H2StreamOwner {
     if (this.#streams.size === 0) this.idleSinceMs = clock.monotonicMs();
     if (this.#state === "serving") this.#owner.onCapacity(this);
     else if (this.#state === "retiring" && this.#streams.size === 0) this.#closeGently();
+  }
+
+  // The keepalive's side.
+
+  ping(answered: () => void): boolean {
+    const { session } = this;
+    if (session === null || session.destroyed || session.closed) return false;
+    return session.ping(answered);
+  }
+
+  onSilent(): void {
+    const { config, handles } = this.#runtime;
+    const isConfigured = (config.http2?.keepalive ?? null) !== null;
+    if (isConfigured) handles["http2.keepalive_timeout"].inc();
+    else handles.upstream_cx_protocol_error.inc();
+    this.#gone(new Error("no answer to PING"), isConfigured ? "local" : "remote");
+  }
+
+  #askAfterIdle(): void {
+    const { clock, config } = this.#runtime;
+    const idleMs = config.http2?.keepalive?.idleMs ?? 0;
+    if (idleMs > 0 && clock.monotonicMs() - this.idleSinceMs >= idleMs) this.#keepalive.ask();
   }
 
   // The session's side.
@@ -196,6 +227,7 @@ export class H2Client implements Http2Events, H2StreamOwner {
     session.on("close", () => this.#gone(null));
     this.#state = nextH2State(this.#state, "connected");
     this.idleSinceMs = clock.monotonicMs();
+    this.#keepalive.start();
     this.#owner.onCapacity(this);
   }
 
@@ -210,12 +242,14 @@ export class H2Client implements Http2Events, H2StreamOwner {
     this.#gone(error);
   }
 
-  /** The peer, or an error, has ended the connection. */
-  #gone(error: Error | null): void {
+  /** The peer, or an error, has ended the connection; `cause`: who counts as having closed it. */
+  #gone(error: Error | null, cause: "local" | "remote" = "remote"): void {
     if (this.#state === "closed") return;
     const running = [...this.#streams];
-    this.#close(null, "remote");
-    for (const stream of running) stream.fail("connectionTermination", connectFailureText(error));
+    this.#close(null, cause);
+    const text = connectFailureText(error);
+    const reset = cause === "remote" ? "remote" : null;
+    for (const stream of running) stream.fail("connectionTermination", text, reset);
   }
 
   #retire(): void {
@@ -249,8 +283,7 @@ export class H2Client implements Http2Events, H2StreamOwner {
     this.#state = nextH2State(this.#state, "close");
     this.#connectTimer?.cancel();
     this.#connectTimer = null;
-    this.#probe?.cancel();
-    this.#probe = null;
+    this.#keepalive.stop();
     this.session = null;
     const { handles, clock } = this.#runtime;
     this.#owner.counts.cxActive--;

@@ -24,6 +24,8 @@ export interface H2StreamOwner {
   connectionInfo(poolReadyMs: number): UpstreamConnectionInfo;
   /** Whether the response's headers are within the limits. */
   accepts(headers: HeaderMap): boolean;
+  /** A part of a response came. */
+  heard(): void;
   /** A request was given up that the peer had not answered: is the peer still there? */
   probe(): void;
   /** The stream is over; `reset` when the exchange was not. */
@@ -129,11 +131,11 @@ export class H2Stream implements ExchangeConnection, ExchangeWriter {
 
   // The connection's side.
 
-  /** The connection is gone. */
-  fail(reason: UpstreamResetReason, detail: string): void {
+  /** The connection is gone; `reset`: who counts as having reset the exchange. */
+  fail(reason: UpstreamResetReason, detail: string, reset: "remote" | null = "remote"): void {
     const exchange = this.#exchange;
     if (exchange === null) return;
-    this.#end("remote");
+    this.#end(reset);
     exchange.fail(reason, detail);
   }
 
@@ -161,6 +163,7 @@ export class H2Stream implements ExchangeConnection, ExchangeWriter {
   #onResponse(flags: number, raw: readonly string[]): void {
     const exchange = this.#exchange;
     if (exchange === null) return;
+    this.#owner.heard();
     const headers = mapOfRaw(raw);
     if (!this.#owner.accepts(headers)) {
       this.#violation(exchange, "response headers are too large");
@@ -177,6 +180,7 @@ export class H2Stream implements ExchangeConnection, ExchangeWriter {
   }
 
   #onData(bytes: Buffer): void {
+    this.#owner.heard();
     const exchange = this.#exchange;
     if (exchange?.isResponding === true) exchange.deliverPart(null, BodyChunk.ofHeap(bytes));
   }

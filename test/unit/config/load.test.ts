@@ -21,6 +21,7 @@ describe("defaults", () => {
         concurrentStreamsMax: 1_024,
         initialStreamWindowBytes: 1_048_576,
         initialConnectionWindowBytes: 16_777_216,
+        keepalive: null,
       },
       statPrefix: "in",
       serverName: "granary",
@@ -94,6 +95,7 @@ describe("defaults", () => {
       concurrentStreamsMax: 7,
       initialStreamWindowBytes: 1_048_576,
       initialConnectionWindowBytes: 16_777_216,
+      keepalive: null,
     });
     assert.equal(cluster("http_protocol_options: {}").http2, null);
   });

@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import { LIMITS } from "../../../base/limits.ts";
 import { mapOfRaw } from "../../../http/h2/headers.ts";
 import type { HttpStats, ListenerStats } from "../../../metrics/catalogue.ts";
+import { Http2Keepalive, type KeepalivePeer } from "../../../net/http2-keepalive.ts";
 import type { HttpManager } from "../../http-manager.ts";
 import type { DownstreamInfo } from "../../stream-info.ts";
 import { Timeout, type TimeoutOwner } from "../../timer-wheel.ts";
@@ -33,7 +34,10 @@ export interface H2ConnectionParts {
   readonly startMs: number;
 }
 
-export class H2Connection implements ClientConnection, H2ExchangeOwner, TimeoutOwner {
+export class H2Connection
+  implements ClientConnection, H2ExchangeOwner, TimeoutOwner, KeepalivePeer
+{
+  heardCount = 0;
   readonly #owner: ConnectionOwner;
   readonly #parts: H2ConnectionParts;
   readonly #session: ServerHttp2Session;
@@ -45,6 +49,7 @@ export class H2Connection implements ClientConnection, H2ExchangeOwner, TimeoutO
   readonly #lifetime = new Timeout(this, LIFETIME);
   readonly #closing = new Timeout(this, CLOSING);
   readonly #probe = new Timeout(this, PROBE);
+  readonly #keepalive: Http2Keepalive | null;
   /** A PING is on its way that nobody has answered. */
   #probing = false;
   #streamCount = 0;
@@ -63,6 +68,11 @@ export class H2Connection implements ClientConnection, H2ExchangeOwner, TimeoutO
     this.#session = serverSessionOn(parts.socket, parts.early, manager.hcm);
     this.#listen();
     this.#armIdle();
+    const { keepalive } = manager.hcm.http2;
+    const { clock, random } = manager.silo;
+    this.#keepalive =
+      keepalive === null ? null : new Http2Keepalive(keepalive, clock, random, this);
+    this.#keepalive?.start();
     const { maxConnectionDurationMs } = manager.hcm;
     if (maxConnectionDurationMs > 0) {
       manager.silo.wheel.set(this.#lifetime, maxConnectionDurationMs);
@@ -93,6 +103,23 @@ export class H2Connection implements ClientConnection, H2ExchangeOwner, TimeoutO
     this.#session.close();
     if (this.#exchanges.size === 0) this.#closeSoon();
   }
+
+  // The keepalive's side.
+
+  heard(): void {
+    this.heardCount++;
+  }
+
+  ping(answered: () => void): boolean {
+    return !this.#session.destroyed && !this.#session.closed && this.#session.ping(answered);
+  }
+
+  onSilent(): void {
+    this.#owner.manager.http2Stats.keepalive_timeout.inc();
+    this.destroy();
+  }
+
+  // The exchanges' side.
 
   exchangeClosed(exchange: H2Exchange, end: "done" | "early"): void {
     if (!this.#exchanges.delete(exchange) || this.#gone) return;
@@ -162,6 +189,7 @@ export class H2Connection implements ClientConnection, H2ExchangeOwner, TimeoutO
     silo.wheel.cancel(this.#probe);
     this.#probing = false;
     this.#guard.streamOpened();
+    this.heard();
     this.#streamCount++;
     const headers = mapOfRaw(raw);
     const endStream = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
@@ -202,6 +230,7 @@ export class H2Connection implements ClientConnection, H2ExchangeOwner, TimeoutO
     silo.wheel.cancel(this.#lifetime);
     silo.wheel.cancel(this.#closing);
     silo.wheel.cancel(this.#probe);
+    this.#keepalive?.stop();
     const stats = this.#stats;
     stats.downstream_cx_destroy.inc();
     if (this.#exchanges.size > 0) stats.downstream_cx_destroy_remote_active_rq.inc();

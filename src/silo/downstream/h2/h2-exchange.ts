@@ -17,6 +17,8 @@ export interface H2ExchangeOwner {
   readonly bufferBytesMax: number;
   /** The connection is over, and its streams with it. */
   readonly isGone: boolean;
+  /** A part of a request's body came. */
+  heard(): void;
   /** The stream is closed. `early`: by the client, before it was answered. */
   exchangeClosed(exchange: H2Exchange, end: "done" | "early"): void;
   /** Nothing may begin on the connection any more. */
@@ -151,6 +153,7 @@ export class H2Exchange implements ResponseEncoder {
   }
 
   #onData(bytes: Buffer): void {
+    this.#owner.heard();
     if (!this.#responseDone) this.#decoder?.onRequestData(BodyChunk.ofHeap(bytes), false);
   }
 
