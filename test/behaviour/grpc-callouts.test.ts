@@ -10,7 +10,15 @@ import { gzipSync } from "node:zlib";
 import { bootstrap, cluster, listener, wasmFilter } from "../harness/config.ts";
 import { REPOSITORY_ROOT } from "../harness/filter-rig.ts";
 import { GrpcUpstream } from "../harness/grpc-upstream.ts";
-import { type H2Request, H2Upstream } from "../harness/h2-upstream.ts";
+import {
+  FLAG,
+  FRAME,
+  frame,
+  type H2Request,
+  H2Upstream,
+  rawH2Upstream,
+  STATUS_200,
+} from "../harness/h2-upstream.ts";
 import { type ProxyProcess, startProxy } from "../harness/proxy.ts";
 import { RawClient } from "../harness/raw-client.ts";
 import { parseResponse } from "../harness/raw-responses.ts";
@@ -68,6 +76,14 @@ const ODD: Readonly<Record<string, (stream: ServerHttp2Stream) => void>> = {
   Unannounced: withTrailers(DONE, message(gzipSync("x"), 1)),
   Bomb: withTrailers(DONE, message(gzipSync(Buffer.alloc(64 << 20)), 1), GZIP),
   Reset: (stream) => stream.close(2),
+  Gigabyte: (stream) => {
+    stream.respond(OK);
+    const part = Buffer.alloc(1 << 20);
+    const more = (): void => {
+      if (!stream.destroyed) stream.write(part, more);
+    };
+    stream.write(Buffer.of(0, 0x40, 0, 0, 0), more);
+  },
   Never: () => undefined,
   HalfThenNever: (stream) => {
     stream.respond(OK);
@@ -85,8 +101,21 @@ const ODD: Readonly<Record<string, (stream: ServerHttp2Stream) => void>> = {
   },
 };
 
+type RawUpstream = Awaited<ReturnType<typeof rawH2Upstream>>;
+
+/** Answers with a head and these bytes, then resets the stream. */
+function tearing(bytes: Uint8Array): Promise<RawUpstream> {
+  return rawH2Upstream((socket, stream) => {
+    socket.write(frame(FRAME.headers, FLAG.endHeaders, stream, STATUS_200));
+    socket.write(frame(FRAME.data, 0, stream, bytes));
+    socket.write(frame(FRAME.reset, 0, stream, Uint8Array.of(0, 0, 0, 2)));
+  });
+}
+
 let grpc: GrpcUpstream;
 let odd: H2Upstream;
+/** Resets behind the first bytes of a message, and behind a whole one. */
+let torn: RawUpstream[];
 let proxy: ProxyProcess;
 
 before(async () => {
@@ -95,6 +124,7 @@ before(async () => {
     ODD[String(headers[":path"]).split("/")[2] ?? ""]?.(stream);
   };
   odd = await H2Upstream.listen({ onRequest });
+  torn = await Promise.all([message("x").subarray(0, 3), message("x")].map(tearing));
   const filter = wasmFilter({ name: "callouts", code: `{filename: ${JSON.stringify(CODE)}}` });
   const h2 = "http2_protocol_options: {}";
   proxy = await startProxy({
@@ -103,6 +133,7 @@ before(async () => {
       [
         cluster("upstream", grpc.port, h2),
         cluster("odd", odd.port, h2),
+        ...torn.map(({ port }, i) => cluster(`torn${i}`, port, h2)),
         cluster("dead", 1, h2),
         `  - {name: none, type: STATIC, ${h2}, load_assignment: {cluster_name: none}}\n`,
       ],
@@ -113,6 +144,7 @@ after(async () => {
   await proxy?.stop();
   grpc?.close();
   await odd?.close();
+  for (const one of torn ?? []) await one.close();
 });
 
 /** What the guest reports. */
@@ -195,6 +227,7 @@ describe("gRPC calls that go wrong", () => {
     ["Unannounced", 'close 13 13 "malformed compressed message"'],
     ["Bomb", 'close 13 13 "malformed compressed message"'],
     ["Reset", `close 14 14 "${BEFORE}remote reset"`],
+    ["Gigabyte", 'close 8 8 "message too large"'],
     ["Slowly", 'message 12 "byte by byte"'],
   ];
   for (const [method, line] of rows) {
@@ -207,6 +240,14 @@ describe("gRPC calls that go wrong", () => {
     const timeout = ['close 14 14 "upstream request timeout"'];
     assert.deepEqual(await call("odd", "Never", 50), timeout);
     assert.deepEqual(await call("odd", "HalfThenNever", 50), ['close 13 13 ""']);
+  });
+
+  test("a reset in a message, and in the trailers' place, is Internal", limits, async () => {
+    for (const name of ["torn0", "torn1"]) {
+      assert.deepEqual(await call(name, "Unary"), ['close 13 13 ""']);
+    }
+    const lines = summary(await stream("torn1", "Server", "m"));
+    assert.deepEqual(lines, ["initial 2", 'message 1 "x"', "trailing 0", 'close 13 13 ""']);
   });
 
   test("streams tell of everything in order", limits, async () => {

@@ -8,7 +8,15 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { bootstrap, cluster, listener, wasmFilter } from "../harness/config.ts";
 import { REPOSITORY_ROOT } from "../harness/filter-rig.ts";
-import { type H2Request, H2Upstream } from "../harness/h2-upstream.ts";
+import {
+  FLAG,
+  FRAME,
+  frame,
+  type H2Request,
+  H2Upstream,
+  rawH2Upstream,
+  STATUS_200,
+} from "../harness/h2-upstream.ts";
 import { type ProxyProcess, startProxy } from "../harness/proxy.ts";
 import { RawClient } from "../harness/raw-client.ts";
 import { parseResponse, type RawResponse } from "../harness/raw-responses.ts";
@@ -25,6 +33,8 @@ const SECURE = `transport_socket: {name: envoy.transport_sockets.tls, typed_conf
 
 let plain: H2Upstream;
 let secure: H2Upstream;
+/** Resets in the middle of its answers. */
+let torn: Awaited<ReturnType<typeof rawH2Upstream>>;
 let proxy: ProxyProcess;
 
 function answer({ stream, headers, body }: H2Request): void {
@@ -39,6 +49,11 @@ function answer({ stream, headers, body }: H2Request): void {
 
 before(async () => {
   plain = await H2Upstream.listen({ onRequest: answer });
+  torn = await rawH2Upstream((socket, stream) => {
+    socket.write(frame(FRAME.headers, FLAG.endHeaders, stream, STATUS_200));
+    socket.write(frame(FRAME.data, 0, stream, Buffer.from("half")));
+    socket.write(frame(FRAME.reset, 0, stream, Uint8Array.of(0, 0, 0, 2)));
+  });
   secure = await H2Upstream.listen({
     onRequest: answer,
     tls: {
@@ -56,6 +71,7 @@ before(async () => {
       ],
       [
         cluster("upstream", plain.port, "http2_protocol_options: {}"),
+        cluster("torn", torn.port, "http2_protocol_options: {}"),
         cluster("secure", secure.port, `${EXPLICIT}, ${SECURE}`),
       ],
     ),
@@ -65,6 +81,7 @@ after(async () => {
   await proxy?.stop();
   await plain?.close();
   await secure?.close();
+  await torn?.close();
 });
 
 async function send(name: string, request: string): Promise<RawResponse> {
@@ -118,6 +135,12 @@ test("a reset by the asked service is an answer of the proxy's own", limits, asy
   const ask = "x-call: upstream|/reset|5000\r\n";
   const response = await send("main", `GET / HTTP/1.1\r\n${END}${ask}\r\n`);
   assert.match(response.body, /^\(3,\d+,0\) \[:status=503 .* reset reason: remote reset"/);
+});
+
+test("a reset in the body is a failure of the callout: zeros and status 11", limits, async () => {
+  const ask = "x-call: torn|/|5000\r\n";
+  const response = await send("main", `GET / HTTP/1.1\r\n${END}${ask}\r\n`);
+  assert.equal(response.body, '(0,0,0) [] "" [] 11 "reset"');
 });
 
 test("big bodies go through both ways", limits, async () => {

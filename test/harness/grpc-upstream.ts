@@ -3,6 +3,7 @@
  * that package.
  */
 import {
+  type ChannelOptions,
   Client,
   credentials,
   type handleBidiStreamingCall,
@@ -15,6 +16,8 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+
+import { systemClock } from "../../src/base/clock.ts";
 
 const raw = (bytes: Buffer): Buffer => bytes;
 
@@ -36,6 +39,8 @@ export const ECHO = {
 export class GrpcUpstream {
   /** Metadata of each unary request. */
   readonly metadata: Metadata[] = [];
+  /** Calls that the client gave up, or whose time was up. */
+  cancelled = 0;
   readonly #server = new Server();
   port = 0;
 
@@ -81,15 +86,53 @@ export class GrpcUpstream {
       call.on("data", (bytes: Buffer) => call.write(Buffer.from(`re:${bytes}`)));
       call.on("end", () => call.end());
     };
-    const slow: handleUnaryCall<Buffer, Buffer> = () => undefined;
+    const slow: handleUnaryCall<Buffer, Buffer> = (call) => {
+      call.on("cancelled", () => this.cancelled++);
+    };
     return { Unary: unary, Fail: fail, Slow: slow, Server: server, Client: client, Bidi: bidi };
   }
 }
 
+export interface GrpcAnswer {
+  readonly answers: readonly string[];
+  readonly code: number;
+  readonly details: string;
+  /** Trailing metadata of that name. */
+  readonly tail: string;
+}
+
+const inMs = (ms: number): Date => new Date(systemClock.wallMs() + ms);
+
 /** A client of grpc-js, with raw bytes as messages. */
 export class GrpcClient extends Client {
-  constructor(port: number) {
-    super(`127.0.0.1:${port}`, credentials.createInsecure());
+  constructor(port: number, options: ChannelOptions = {}) {
+    super(`127.0.0.1:${port}`, credentials.createInsecure(), options);
+  }
+
+  /**
+   * Sends all messages, then ends: on the wire every kind of call is this. `cancelsAt`: gives the call
+   * up when so many answers are there.
+   */
+  exchange(
+    path: string,
+    messages: readonly string[],
+    more: { readonly deadlineMs?: number; readonly cancelsAt?: number } = {},
+  ): Promise<GrpcAnswer> {
+    const deadline = more.deadlineMs === undefined ? {} : { deadline: inMs(more.deadlineMs) };
+    const call = this.makeBidiStreamRequest(path, raw, raw, deadline);
+    const answers: string[] = [];
+    return new Promise((resolve) => {
+      call.on("data", (bytes: Buffer) => {
+        answers.push(bytes.toString());
+        if (answers.length === more.cancelsAt) call.cancel();
+      });
+      call.on("error", () => undefined);
+      call.on("status", ({ code, details, metadata }) =>
+        resolve({ answers, code, details, tail: String(metadata.get("x-tail")) }),
+      );
+      for (const message of messages) call.write(Buffer.from(message));
+      call.end();
+    });
   }
 
   /** One message each way; rejects with the status. */

@@ -57,8 +57,8 @@ describe("connection_keepalive of HTTP/2 upstreams", () => {
         assert.equal(real.stat("http2.keepalive_timeout"), 1);
         assert.equal(real.stat("upstream_cx_destroy_local_with_active_rq"), 1);
         // As Envoy counts it: nobody reset the request.
-      for (const name of ["cx_protocol_error", "rq_rx_reset", "rq_tx_reset"])
-        assert.equal(real.stat(`upstream_${name}`), 0, name);
+        for (const name of ["cx_protocol_error", "rq_rx_reset", "rq_tx_reset"])
+          assert.equal(real.stat(`upstream_${name}`), 0, name);
       },
     );
   });
