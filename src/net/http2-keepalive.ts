@@ -1,6 +1,6 @@
 /**
- * Signs of life of an HTTP/2 connection: PINGs at intervals, and when its owner asks for one. A peer
- * that sends parts of messages is alive, whatever it does about the PING.
+ * Signs of life of an HTTP/2 connection: PINGs at intervals, and when its owner asks for one. A
+ * peer that sends parts of messages is alive, whatever it does about the PING.
  * Source: Envoy, KeepaliveSettings. Thread: one silo.
  */
 import type { Clock, Timer } from "../base/clock.ts";
