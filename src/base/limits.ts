@@ -67,6 +67,8 @@ export const LIMITS = {
   metricNameBytes: 1_024,
   /** Callouts that one plugin may have under way on one silo; more is refused and counted. */
   calloutsCount: 20_000,
+  /** Sleeps of one VM that nobody has awaited yet. */
+  sleepsCount: 1_024,
   /** Body of the answer to a callout (Envoy: 32 MiB); a longer one ends the callout. */
   calloutBodyBytes: 33_554_432,
   /** One message of a gRPC callout that comes in, after decompression. */

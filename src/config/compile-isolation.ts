@@ -18,6 +18,7 @@ const MIB_BYTES = 1_048_576;
 const MEMORY_MIB_MAX = 4_096;
 /** A day: more is no limit. */
 const DURATION_MS_MAX = 86_400_000;
+const WAITING_CALLS_MAX = 1_000_000;
 const CRASHES_MAX = 1_000_000;
 
 export const ISOLATION_DEFAULTS: IsolationConfig = {
@@ -28,6 +29,8 @@ export const ISOLATION_DEFAULTS: IsolationConfig = {
   callbackBudgetsMs: {},
   crashesMax: 10,
   crashWindowMs: 60_000,
+  waitingCallsMax: 1_024,
+  suspensionMsMax: 60_000,
   publicKeys: null,
   hasStandby: true,
 };
@@ -81,6 +84,10 @@ const READERS: Readonly<Record<string, Reader>> = {
     crashesMax: numberOf(value, { min: 1, max: CRASHES_MAX }, place),
   }),
   crash_window: (value, place) => ({ crashWindowMs: durationOf(value, place) }),
+  waiting_calls_max: (value, place) => ({
+    waitingCallsMax: numberOf(value, { min: 1, max: WAITING_CALLS_MAX }, place),
+  }),
+  suspension_time_max: (value, place) => ({ suspensionMsMax: durationOf(value, place) }),
   public_keys: (value, place) => ({ publicKeys: keysOf(value, place) }),
   warm_standby: (value, place) => {
     if (typeof value !== "boolean") place.problem("true or false is expected");

@@ -14,6 +14,10 @@ export interface IsolationConfig {
   /** A VM that fails this often within the window is not made anew for as long as the window. */
   readonly crashesMax: number;
   readonly crashWindowMs: number;
+  /** Callbacks of streams that may wait for one suspended call; more get the plugin's policy. */
+  readonly waitingCallsMax: number;
+  /** Time that one await may take. */
+  readonly suspensionMsMax: number;
   /** Ed25519 keys, one of which must have signed the code; null = it need not be signed. */
   readonly publicKeys: readonly string[] | null;
   /** A started VM waits for the one that serves to fail. */

@@ -25,6 +25,9 @@ export const WASM_PLUGIN_STATS = {
   vm_failed_cpu_budget: counter("Times a callback of the plugin used up its CPU budget"),
   vm_failed_stack_overflow: counter("Times a callback of the plugin used up the stack"),
   log_lines_dropped: counter("Lines that the plugin logged beyond what it may"),
+  calls_suspended: counter("Calls of the plugin that were suspended"),
+  suspension_timeouts: counter("Times what a suspended call awaited did not come in time"),
+  waits_refused: counter("Callbacks that could not wait for a suspended call: too many did"),
   vm_cut_off: counter("Times the plugin was cut off because it kept failing"),
   vm_kept_out: counter("Times it was kept out because it held the thread before it failed"),
 } as const satisfies MetricRows;

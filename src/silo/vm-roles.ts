@@ -87,6 +87,18 @@ export class SiloVmEvents implements VmEventHost {
     this.#plugin(plugin).vm_kept_out.inc();
   }
 
+  suspended(plugin: string): void {
+    this.#plugin(plugin).calls_suspended.inc();
+  }
+
+  suspendedTooLong(plugin: string): void {
+    this.#plugin(plugin).suspension_timeouts.inc();
+  }
+
+  waitRefused(plugin: string): void {
+    this.#plugin(plugin).waits_refused.inc();
+  }
+
   lineDropped(plugin: string): void {
     this.#plugin(plugin).log_lines_dropped.inc();
   }

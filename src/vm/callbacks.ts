@@ -19,7 +19,8 @@ import type { GuestFunction } from "./engine.ts";
 import { failedStatus, settleStreams } from "./failure.ts";
 import { convertStatus, stopStatus } from "./filter-status.ts";
 import type { RootContext } from "./root-context.ts";
-import { HEADERS_STATUS } from "./types.ts";
+import { SUSPENDED_CALL } from "./suspension.ts";
+import { HEADERS_STATUS, SUSPENDED } from "./types.ts";
 import type { Vm } from "./vm.ts";
 
 /** One callback of one VM. */
@@ -38,7 +39,7 @@ export interface GuestEntry {
 export type GuestEntries = { readonly [N in CallbackName]: GuestEntry };
 
 /** Looks every callback up once. `find` gives null for what must not be called. */
-export function resolveEntries(find: (name: string) => GuestFunction | null): GuestEntries {
+export function resolveEntries(find: (name: CallbackName) => GuestFunction | null): GuestEntries {
   const entries = CALLBACK_NAMES.map((name, index): [CallbackName, GuestEntry] => {
     const { result, arity, direction }: CallbackSpec = CALLBACKS[name];
     return [name, { name, index, fn: find(name), result, arity, direction: DIRECTION[direction] }];
@@ -51,10 +52,12 @@ const WIRE_ARITY_USUAL = 3;
 
 /** Result of {@link enterGuest} when the VM failed during the call. */
 const TRAPPED = -1;
+/** The same when the guest has stopped in the middle of the call. */
+const STOPPED = -2;
 
 /**
- * Calls an export with `(context id, a, b)` and returns its result as a u32, or {@link TRAPPED}.
- * Unless it trapped the caller reads what hostcalls noted in `vm.call`, then calls {@link
+ * Calls an export with `(context id, a, b)` and returns its result as a u32, {@link TRAPPED} or
+ * {@link STOPPED}. If it returned the caller reads what hostcalls noted in `vm.call`, then calls {@link
  * leaveGuest}.
  */
 function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: number): number {
@@ -79,21 +82,33 @@ function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: numb
     return TRAPPED;
   }
   if (startNs !== null) cost.measured(entry.index, Number(vm.roles.timers.monotonicNs() - startNs));
-  return typeof result === "number" ? result >>> 0 : 0;
+  if (typeof result === "number") return result >>> 0;
+  if (result !== SUSPENDED_CALL) return 0;
+  vm.coroutines?.left(context, entry);
+  return STOPPED;
 }
 
 /** Ends a call that returned: clears what was noted, then runs the deferred actions. */
-function leaveGuest(vm: Vm): void {
+export function leaveGuest(vm: Vm): void {
   vm.call.end();
   vm.windows.afterGuest();
   vm.actions.run();
 }
 
-/** Calls a callback without a result; false when the VM failed. An absent one is fine. */
+/**
+ * Calls a callback without a result; an absent one is fine. False: the VM failed, or the callback
+ * has not returned yet. A busy VM makes it wait.
+ */
 export function notifyGuest(context: GuestContext, entry: GuestEntry, a: number, b = 0): boolean {
   const vm = context.root.vm;
   if (entry.fn === null) return true;
-  if (enterGuest(context, entry, a, b) === TRAPPED) {
+  if (vm.suspended) {
+    vm.coroutines?.waiting.waitNotify(context, entry, a, b);
+    return true;
+  }
+  const raw = enterGuest(context, entry, a, b);
+  if (raw === STOPPED) return false;
+  if (raw === TRAPPED) {
     settleStreams(vm);
     return false;
   }
@@ -130,7 +145,7 @@ export function askGuest(context: GuestContext, entry: GuestEntry, a: number): b
   return answer !== 0;
 }
 
-/** Calls a callback of an HTTP stream and returns its status after conversion. */
+/** Calls a callback of a stream and returns its status after conversion, or SUSPENDED. */
 export function runHttpCallback(
   stream: HttpStreamContext,
   entry: GuestEntry,
@@ -141,7 +156,9 @@ export function runHttpCallback(
   if (!vm.running) return failedStatus(stream, entry);
   if (stream.replied && entry.direction === DIRECTION.request) return stopStatus(entry.result);
   if (entry.fn === null) return HEADERS_STATUS.continue;
+  if (vm.suspended) return vm.coroutines?.waiting.waitStream(stream, entry, a, b) ?? SUSPENDED;
   const raw = enterGuest(stream, entry, a, b);
+  if (raw === STOPPED) return SUSPENDED;
   if (raw === TRAPPED) {
     const status = failedStatus(stream, entry);
     settleStreams(vm);

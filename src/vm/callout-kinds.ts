@@ -15,8 +15,8 @@ import type {
 } from "./roles.ts";
 import type { RootContext } from "./root-context.ts";
 
-/** Low bits of an id. */
-export const CALLOUT_KIND = { http: 0, grpcCall: 1, grpcStream: 2 } as const;
+/** Low bits of an id. A sleep is no callout, but its token is of the same numbers. */
+export const CALLOUT_KIND = { http: 0, grpcCall: 1, grpcStream: 2, sleep: 3 } as const;
 const KIND_BITS = 3;
 
 /** The kind of callout that `id` stands for. */

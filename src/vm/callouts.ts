@@ -34,10 +34,26 @@ export class CalloutTable {
     return this.#callouts.size;
   }
 
+  /** The callout `id` of `root`, or null. */
+  of(root: RootContext | null, id: number): Callout | null {
+    const callout = this.#callouts.get(id);
+    return callout !== undefined && callout.root === root ? callout : null;
+  }
+
   /** The gRPC callout `id` of `root`, or null. */
   grpc(root: RootContext | null, id: number): GrpcCallout | null {
-    const callout = this.#callouts.get(id);
-    return callout instanceof GrpcCallout && callout.root === root ? callout : null;
+    const callout = this.of(root, id);
+    return callout instanceof GrpcCallout ? callout : null;
+  }
+
+  /** A number that stands for nothing yet; `kind` is a CALLOUT_KIND. */
+  nextId(kind: number): number {
+    let id: number;
+    do {
+      this.#lastId = this.#lastId >= ID_MAX ? ID_STEP : this.#lastId + ID_STEP;
+      id = (this.#lastId | kind) >>> 0;
+    } while (this.#callouts.has(id));
+    return id;
   }
 
   /** Starts an HTTP call for `root`; its id, or 0 when it cannot be started. */
@@ -70,22 +86,32 @@ export class CalloutTable {
   }
 
   /**
-   * Something came for `callout`. The one place where it becomes a callback: never inside another
-   * call of the guest (then it waits until that has returned), never for a plugin that is gone.
+   * Something came for `callout`. Never inside another call of the guest: then it waits until that
+   * has returned, unless that call awaits it.
    */
   deliver(callout: Callout, event: CalloutEvent): void {
+    const { call, actions, coroutines } = this.#vm;
+    if (this.#callouts.get(callout.id) !== callout) return;
+    if (coroutines?.takes(callout, event) === true) return;
+    if (call.active) actions.push({ kind: "callout", callout, event });
+    else this.enter(callout, event);
+  }
+
+  /** The one place where it becomes a callback, never for a plugin that is gone. */
+  enter(callout: Callout, event: CalloutEvent): void {
     const vm = this.#vm;
     if (this.#callouts.get(callout.id) !== callout) return;
-    if (vm.call.active) {
-      vm.actions.push({ kind: "callout", callout, event });
-      return;
-    }
     if (event.isLast) this.#remove(callout);
     const { root } = callout;
     if (!vm.running || !root.isAlive) return;
     root.noteStatus(event.statusCode, event.statusMessage);
     notifyCallout(root, event.entry, callout.id, event.result);
     root.clearStatusMessage();
+  }
+
+  /** Somebody awaited `callout`: no callback follows. */
+  answered(callout: Callout): void {
+    this.#remove(callout);
   }
 
   /** Gives one callout up: no callback follows. */
@@ -113,12 +139,7 @@ export class CalloutTable {
       this.#vm.roles.callouts.refused();
       return 0;
     }
-    let id: number;
-    do {
-      this.#lastId = this.#lastId >= ID_MAX ? ID_STEP : this.#lastId + ID_STEP;
-      id = (this.#lastId | kind) >>> 0;
-    } while (this.#callouts.has(id));
-    return id;
+    return this.nextId(kind);
   }
 
   #add(callout: Callout): void {

@@ -65,6 +65,9 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       reloaded: () => undefined,
       cutOff: () => undefined,
       keptOut: () => undefined,
+      suspended: () => undefined,
+      suspendedTooLong: () => undefined,
+      waitRefused: () => undefined,
       lineDropped: () => undefined,
     },
     // The guest is gone before an answer could come.

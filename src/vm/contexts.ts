@@ -208,24 +208,19 @@ export class HttpStreamContext implements GuestContext, StreamContext {
   onNetworkEnd(): void {
     const isKnown = this.#phase === "open";
     if (isKnown) {
-      this.#phase = "ended";
-      this.#paused = 0;
+      this.#end();
       const { vm } = this.root;
       if (vm.running) notifyGuest(this, vm.entries.proxy_on_done, 0);
       if (vm.running) notifyGuest(this, vm.entries.proxy_on_log, 0);
       if (vm.running) notifyGuest(this, vm.entries.proxy_on_delete, 0);
     }
-    if (this.#phase === "deleted") return;
-    this.#phase = "deleted";
-    this.root.vm.contexts.remove(this.id);
-    this.root.streamEnded();
+    if (this.#phase !== "deleted") this.#forget();
   }
 
   onLog(): void {
     if (this.#phase !== "fresh" && this.#phase !== "open") return;
     this.#create("ended");
-    this.#phase = "ended";
-    this.#paused = 0;
+    this.#end();
     const vm = this.root.vm;
     if (vm.running) notifyGuest(this, vm.entries.proxy_on_log, 0);
   }
@@ -233,13 +228,34 @@ export class HttpStreamContext implements GuestContext, StreamContext {
   onDestroy(): void {
     if (this.#phase === "deleted") return;
     const known = this.#phase !== "fresh";
-    this.#phase = "ended";
-    this.#paused = 0;
+    this.#end();
     const vm = this.root.vm;
     if (known && vm.running) notifyGuest(this, vm.entries.proxy_on_done, 0);
     if (known && vm.running) notifyGuest(this, vm.entries.proxy_on_delete, 0);
+    this.#forget();
+  }
+
+  /** Effects on the stream make no sense any more, and nobody waits for its callbacks. */
+  #end(): void {
+    this.#phase = "ended";
+    this.#paused = 0;
+    this.root.vm.coroutines?.streamEnded(this);
+  }
+
+  /** The guest has heard the last of it, or will have when its VM is free. */
+  #forget(): void {
+    const { vm } = this.root;
+    if (vm.suspended) {
+      vm.coroutines?.afterwards(() => this.#forgotten());
+      return;
+    }
+    this.#forgotten();
+  }
+
+  #forgotten(): void {
+    if (this.#phase === "deleted") return;
     this.#phase = "deleted";
-    vm.contexts.remove(this.id);
+    this.root.vm.contexts.remove(this.id);
     this.root.streamEnded();
   }
 
@@ -247,6 +263,12 @@ export class HttpStreamContext implements GuestContext, StreamContext {
   notePause(direction: number, held: boolean): void {
     if (held) this.#paused |= direction;
     else this.#paused &= ~direction;
+  }
+
+  /** Resumes the half of `direction`. */
+  resume(direction: number): void {
+    if (direction === DIRECTION.request) this.resumeRequest();
+    else this.resumeResponse();
   }
 
   resumeRequest(): void {

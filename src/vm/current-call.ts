@@ -51,6 +51,13 @@ export class CurrentCall {
     this.context = context;
   }
 
+  /** The call that was suspended goes on, as it was; its CPU budget begins anew. */
+  goesOn(): void {
+    this.active = true;
+    this.firstLookMs = -1;
+    this.overBudgetMs = 0;
+  }
+
   /** Makes hostcalls act on `context` until the call ends. */
   target(context: GuestContext | null): void {
     this.root = context === null ? null : context.root;

@@ -8,7 +8,7 @@ import type { HttpStreamContext } from "./contexts.ts";
 import type { LocalReply } from "./roles.ts";
 import type { RootContext } from "./root-context.ts";
 
-type DeferredAction =
+export type DeferredAction =
   | { readonly kind: "continueRequest"; readonly stream: HttpStreamContext }
   | { readonly kind: "continueResponse"; readonly stream: HttpStreamContext }
   | { readonly kind: "closeStream"; readonly stream: HttpStreamContext }
@@ -42,6 +42,11 @@ export class DeferredActions {
       if (action.kind === "localReply") action.stream.replied = false;
     }
     this.#queue.length = this.#mark;
+  }
+
+  /** Takes out what the running call, which is suspended, has queued. */
+  takeOwn(): readonly DeferredAction[] {
+    return this.#queue.splice(this.#mark);
   }
 
   /** Runs all actions. An action may enter the guest again, whose actions then run in there. */

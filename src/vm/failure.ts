@@ -28,6 +28,7 @@ export function failedStatus(stream: HttpStreamContext, entry: GuestEntry): numb
 /** Frees the streams that wait for a VM that will never wake them: resumed or failed, by policy. */
 export function settleStreams(vm: Vm): void {
   for (const stream of vm.contexts.streams()) stream.vmDied();
+  vm.coroutines?.abandonAll();
 }
 
 /** A VM that lived this long before it failed is no crash loop. */

@@ -233,6 +233,12 @@ export interface VmEventHost {
   cutOff(plugin: string): void;
   /** It held the thread before it failed, and not for the first time: no new VM for a while. */
   keptOut(plugin: string): void;
+  /** A call of its guest was suspended. */
+  suspended(plugin: string): void;
+  /** What it awaited did not come in time. */
+  suspendedTooLong(plugin: string): void;
+  /** A callback could not wait for a suspended call: too many do. */
+  waitRefused(plugin: string): void;
   /** Its guest logs more than it may: a line was dropped. */
   lineDropped(plugin: string): void;
 }

@@ -79,6 +79,7 @@ export class RootContext implements GuestContext {
   /** Creates, starts and configures the plugin in the guest; returns why it failed, or null. */
   start(): string | null {
     const { vm, config } = this;
+    if (vm.suspended) return "its VM is busy with a suspended call";
     const isFirst = vm.contexts.count === 0;
     vm.contexts.add(this);
     vm.call.pluginConfigReadable = isFirst;
@@ -116,6 +117,11 @@ export class RootContext implements GuestContext {
     notifyGuest(this, this.vm.entries.proxy_on_queue_ready, queue);
   }
 
+  /** A callback without a result has returned that had been suspended, or a tick. */
+  callEnded(entry: GuestEntry): void {
+    if (entry.name === "proxy_on_tick" && this.#cancelTick === null) this.#armTick();
+  }
+
   /** Cancels the timer; the period is kept. */
   stopTimer(): void {
     this.#cancelTick?.();
@@ -148,7 +154,21 @@ export class RootContext implements GuestContext {
    */
   finish(whenDeleted: () => void): void {
     this.#whenDeleted = whenDeleted;
-    if (!this.usable || askGuest(this, this.vm.entries.proxy_on_done, 0) !== false) this.delete();
+    if (this.vm.suspended && this.#phase === "ready") {
+      // No stream may use it any more, and whoever does not wait for ever deletes it.
+      this.#phase = "draining";
+      this.vm.coroutines?.afterwards(() => this.#ask());
+      return;
+    }
+    if (this.usable) this.#ask();
+    else this.delete();
+  }
+
+  /** proxy_on_done. */
+  #ask(): void {
+    if (this.#phase === "deleted") return;
+    const { vm } = this;
+    if (!vm.running || askGuest(this, vm.entries.proxy_on_done, 0) !== false) this.delete();
     else if (this.#phase === "ready") this.#phase = "draining";
   }
 
@@ -171,8 +191,15 @@ export class RootContext implements GuestContext {
   logStream(roles: StreamRoles): void {
     const stream = new HttpStreamContext(this, this.config, roles);
     stream.endForLog();
-    notifyGuest({ id: this.id, root: this, stream }, this.vm.entries.proxy_on_log, 0);
-    this.streamEnded();
+    const { vm } = this;
+    const log = (): void => {
+      if (vm.running) {
+        notifyGuest({ id: this.id, root: this, stream }, vm.entries.proxy_on_log, 0);
+      }
+      this.streamEnded();
+    };
+    if (vm.suspended) vm.coroutines?.afterwards(log);
+    else log();
   }
 
   /** envoy_on_stats_update of a stats sink. */
@@ -189,6 +216,10 @@ export class RootContext implements GuestContext {
   #notifyWithData(entry: GuestEntry, data: Uint8Array, wire: readonly [number, number]): void {
     const { vm } = this;
     if (!vm.running || this.#phase === "deleted") return;
+    if (vm.suspended) {
+      vm.coroutines?.afterwards(() => this.#notifyWithData(entry, data, wire));
+      return;
+    }
     vm.call.callData = data;
     notifyGuest(this, entry, wire[0], wire[1]);
     vm.call.callData = null;
@@ -220,8 +251,13 @@ export class RootContext implements GuestContext {
 
   #tick(): void {
     this.#cancelTick = null;
-    if (!this.vm.running || this.#phase === "deleted") return;
-    const alive = notifyGuest(this, this.vm.entries.proxy_on_tick, 0);
-    if (alive && this.#cancelTick === null) this.#armTick();
+    const { vm } = this;
+    if (!vm.running || this.#phase === "deleted") return;
+    if (vm.suspended) {
+      vm.coroutines?.afterwards(() => this.#tick());
+      return;
+    }
+    const entry = vm.entries.proxy_on_tick;
+    if (notifyGuest(this, entry, 0)) this.callEnded(entry);
   }
 }

@@ -71,6 +71,9 @@ function ownEvents(events: VmEventHost): VmEventHost {
     reloaded: (plugin, outcome) => events.reloaded(own(plugin), outcome),
     cutOff: (plugin) => events.cutOff(own(plugin)),
     keptOut: (plugin) => events.keptOut(own(plugin)),
+    suspended: (plugin) => events.suspended(own(plugin)),
+    suspendedTooLong: (plugin) => events.suspendedTooLong(own(plugin)),
+    waitRefused: (plugin) => events.waitRefused(own(plugin)),
     lineDropped: (plugin) => events.lineDropped(own(plugin)),
   };
 }

@@ -4,17 +4,20 @@ import { createEmscripten } from "../abi/emscripten.ts";
 import { GUEST_LOG_LEVEL } from "../abi/enums.ts";
 import {
   buildImports,
+  type HostFunctions,
   type ImportedStores,
   type ImportPlan,
   type ImportSources,
 } from "../abi/imports.ts";
 import type { LinearMemory } from "../abi/linear-memory.ts";
 import { createWasi, type WasiEnv } from "../abi/wasi.ts";
+import type { Coroutines } from "./coroutines.ts";
 import { type BudgetOptions, createBudget } from "./cpu-budget.ts";
 import type { CurrentCall } from "./current-call.ts";
 import type { EngineInstance, GuestGate, VmEngine } from "./engine.ts";
 import { createHostcalls, restrictWasi } from "./hostcalls/bodies.ts";
 import type { HostcallEnv } from "./hostcalls/env.ts";
+import type { ForeignHostcall } from "./suspension.ts";
 import { GuestTrap, ProcExit } from "./trap.ts";
 import type { PluginCode } from "./types.ts";
 
@@ -37,15 +40,22 @@ function wasiEnv(env: HostcallEnv): WasiEnv {
   };
 }
 
+/** The hostcall of foreign functions is the one in which a guest may stop. */
+function withSuspension(hostcalls: HostFunctions, { suspender }: Coroutines): HostFunctions {
+  const body = hostcalls["proxy_call_foreign_function"] as ForeignHostcall;
+  return { ...hostcalls, proxy_call_foreign_function: suspender.hostcall(body) };
+}
+
 /** Every function a guest of this VM can import. */
 export function importSources(
   env: HostcallEnv,
   allowed: ReadonlySet<string> | null,
   limits: Pick<BudgetOptions, "isolation" | "probation">,
 ): ImportSources {
+  const hostcalls = createHostcalls(env, allowed);
   return {
     budget: createBudget({ call: env.call, timers: env.roles.timers, ...limits }),
-    hostcalls: createHostcalls(env, allowed),
+    hostcalls: env.coroutines === null ? hostcalls : withSuspension(hostcalls, env.coroutines),
     wasi: restrictWasi(createWasi(wasiEnv(env)), allowed, env.log),
     emscripten: createEmscripten({
       memory: env.memory,

@@ -13,6 +13,8 @@ import { BodyWindows } from "./body-windows.ts";
 import { type GuestEntries, resolveEntries } from "./callbacks.ts";
 import { CalloutTable } from "./callouts.ts";
 import { ContextTable } from "./contexts.ts";
+import { createCoroutines } from "./coroutine-mode.ts";
+import { type Coroutines, maySuspend } from "./coroutines.ts";
 import { CurrentCall, DIRECTION } from "./current-call.ts";
 import { DeclaredProperties } from "./declared-properties.ts";
 import { DeferredActions } from "./deferred-actions.ts";
@@ -62,6 +64,10 @@ export class Vm implements HostcallEnv {
   entries: GuestEntries = resolveEntries(() => null);
   /** Whether the guest may be entered; kept beside the state because each callback reads it. */
   running = false;
+  /** A call of the guest is suspended: nobody else may enter it. */
+  suspended = false;
+  /** Null: the plugin has no coroutines. */
+  coroutines: Coroutines | null = null;
   failure: VmFailure | null = null;
   readonly #engine: VmEngine;
   readonly #allowed: ReadonlySet<string> | null;
@@ -69,6 +75,7 @@ export class Vm implements HostcallEnv {
   readonly #probation: Probation;
   readonly #onFailure: (failure: VmFailure) => void;
   readonly #allocator: GuestAllocator;
+  readonly #stackAllocator: GuestAllocator;
   #state: VmState = "created";
 
   constructor(options: VmOptions) {
@@ -81,6 +88,7 @@ export class Vm implements HostcallEnv {
     this.#onFailure = options.onFailure;
     this.log = new GuestLog(options.roles, this.call, options.config.vmId);
     this.#allocator = new GuestAllocator(this.memory, this.call);
+    this.#stackAllocator = new GuestAllocator(this.memory, this.call);
     this.results = new GuestResults(this.memory, this.#allocator);
   }
 
@@ -103,6 +111,8 @@ export class Vm implements HostcallEnv {
     if (allocate === undefined) {
       return this.#refuse(`no allocator is exported (${ALLOCATOR_EXPORTS.join(" or ")})`);
     }
+    const imports = this.#engine.importsOf(code);
+    this.coroutines = createCoroutines(this, { exports: names, imports });
     const sources = importSources(this, this.#allowed, {
       isolation: this.#isolation,
       probation: this.#probation,
@@ -130,7 +140,10 @@ export class Vm implements HostcallEnv {
 
   /** The VM is dead: an error escaped from the guest. Ends the call that was running. */
   fail(error: unknown): void {
-    this.failure = describeTrap(error, this.call);
+    const reason = this.coroutines?.suspender.failure() ?? "";
+    const failure = describeTrap(error, this.call);
+    this.failure = reason === "" ? failure : { ...failure, reason };
+    this.coroutines?.failing();
     this.actions.callTrapped();
     const report = [this.failureText(), ...this.failure.backtrace].join("\n  ");
     this.log.line(GUEST_LOG_LEVEL.error, report);
@@ -146,10 +159,16 @@ export class Vm implements HostcallEnv {
     return `the VM failed in ${this.failure.callback}: ${this.failure.reason}`;
   }
 
+  /** Guest memory for the frames of suspended calls, or 0. */
+  allocateStack(bytes: number): number {
+    return this.#stackAllocator.allocate(bytes);
+  }
+
   /** Drops the VM without another call into it. */
   close(): void {
     this.#transition("close");
     this.#quiet();
+    this.coroutines?.abandonAll();
   }
 
   /** Nothing wakes the guest any more. */
@@ -163,10 +182,17 @@ export class Vm implements HostcallEnv {
     if (instance.memory !== null) this.memory.attach(instance.memory);
     const allocator = instance.getFunction(allocate);
     if (allocator !== null) this.#allocator.bind(allocator);
+    // TinyGo's other allocator may take back what only the host uses.
+    const lasting = instance.getFunction("malloc") ?? allocator;
+    if (lasting !== null) this.#stackAllocator.bind(lasting);
     const allowed = this.#allowed;
-    this.entries = resolveEntries((name) =>
-      allowed === null || allowed.has(name) ? instance.getFunction(name) : null,
-    );
+    const suspender = this.coroutines?.suspender ?? null;
+    suspender?.bind(instance);
+    this.entries = resolveEntries((name) => {
+      const fn = allowed === null || allowed.has(name) ? instance.getFunction(name) : null;
+      if (fn === null || suspender === null || !maySuspend(name)) return fn;
+      return suspender.entry(name, fn);
+    });
   }
 
   #transition(event: VmEvent): void {

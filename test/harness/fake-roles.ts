@@ -94,6 +94,9 @@ export class FakeThread implements ThreadRoles {
     reloaded: (plugin: string, outcome: string) => this.#note(`reload ${plugin} ${outcome}`),
     cutOff: (plugin: string) => this.#note(`cut off ${plugin}`),
     keptOut: (plugin: string) => this.#note(`kept out ${plugin}`),
+    suspended: (plugin: string) => this.#note(`suspended ${plugin}`),
+    suspendedTooLong: (plugin: string) => this.#note(`suspended too long ${plugin}`),
+    waitRefused: (plugin: string) => this.#note(`wait refused ${plugin}`),
     lineDropped: (): void => {
       this.droppedLines++;
     },

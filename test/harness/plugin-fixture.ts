@@ -70,8 +70,11 @@ export function startPlugin(
 }
 
 /** Starts one plugin with the given module. */
-export function startModule(bytes: Uint8Array): PluginFixture {
-  return startCode(new WebAssembly.Module(new Uint8Array(bytes)), {});
+export function startModule(
+  bytes: Uint8Array,
+  overrides: Partial<PluginConfig> = {},
+): PluginFixture {
+  return startCode(new WebAssembly.Module(new Uint8Array(bytes)), overrides);
 }
 
 /** Starts one plugin of the null engine: `text` is a CommonJS module that exports handlers. */

@@ -2,6 +2,7 @@
 import type { HostcallEnv } from "../hostcalls/env.ts";
 import { bodyWindowFunctions } from "./body-window.ts";
 import { compressionFunctions } from "./compression.ts";
+import { coroutineFunctions } from "./coroutines.ts";
 import { expressionFunctions } from "./expressions.ts";
 import { filterStateFunctions } from "./filter-state.ts";
 import { routeFunctions } from "./route.ts";
@@ -15,6 +16,7 @@ const FAMILIES: readonly ForeignFamily[] = [
   routeFunctions,
   bodyWindowFunctions,
   compressionFunctions,
+  coroutineFunctions,
   expressionFunctions,
   signatureFunctions,
   filterStateFunctions,

@@ -5,6 +5,7 @@ import type { VmConfig } from "../../config/types.ts";
 import type { BodyWindows } from "../body-windows.ts";
 import type { CalloutTable } from "../callouts.ts";
 import type { ContextTable } from "../contexts.ts";
+import type { Coroutines } from "../coroutines.ts";
 import type { CurrentCall } from "../current-call.ts";
 import type { DeclaredProperties } from "../declared-properties.ts";
 import type { DeferredActions } from "../deferred-actions.ts";
@@ -19,6 +20,8 @@ export interface HostcallEnv {
   readonly contexts: ContextTable;
   readonly actions: DeferredActions;
   readonly callouts: CalloutTable;
+  /** Null: the plugin has no coroutines. */
+  readonly coroutines: Coroutines | null;
   readonly results: GuestResults;
   readonly windows: BodyWindows;
   readonly declared: DeclaredProperties;

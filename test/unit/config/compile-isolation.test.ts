@@ -40,6 +40,8 @@ describe("limits of plugins", () => {
       startBudgetMs: 5_000,
       callbackBudgetsMs: { proxy_on_tick: 3_000 },
       crashesMax: 4,
+      waitingCallsMax: 1_024,
+      suspensionMsMax: 60_000,
       crashWindowMs: 30_000,
       publicKeys: null,
       hasStandby: false,
