@@ -5,9 +5,6 @@ import { JspiSuspender, stackSwitching } from "./jspi.ts";
 import { ASYNCIFY_EXPORTS, AsyncifySuspender, type SuspensionOwner } from "./suspension.ts";
 import type { Vm } from "./vm.ts";
 
-/** An export of this name asks for coroutines. */
-export const COROUTINES_MARKER = "granary_coroutines";
-
 interface GuestShape {
   /** Names of all exports. */
   readonly exports: ReadonlySet<string>;
@@ -31,7 +28,7 @@ function collectsAllocations({ exports, imports }: GuestShape): boolean {
 
 /** The coroutines of `vm`, whose guest has `shape`; null: it asks for none. */
 export function createCoroutines(vm: Vm, shape: GuestShape): Coroutines | null {
-  if (!shape.exports.has(COROUTINES_MARKER)) return null;
+  if (!vm.config.coroutines) return null;
   if (!isAsyncified(shape)) {
     if (stackSwitching === null) return null;
     const switching = stackSwitching;

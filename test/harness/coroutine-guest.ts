@@ -2,13 +2,13 @@
  * Guests that await: scripted guests with `$sleep` and `$await`, asyncified as Granary does it when
  * it loads a module whose engine cannot suspend.
  */
-import binaryen from "binaryen";
 import type { Latin1Bytes } from "../../src/abi/latin1.ts";
 import { encodePairs, pairsByteSize } from "../../src/abi/pairs.ts";
 import type { PluginConfig } from "../../src/config/types.ts";
 import { HeaderMap } from "../../src/http/header-map.ts";
+import { asyncify } from "../../src/main/asyncify.ts";
 import type { GuestSource } from "./guest-source.ts";
-import { type PluginFixture, startModule } from "./plugin-fixture.ts";
+import { type PluginFixture, pluginConfig, startModule } from "./plugin-fixture.ts";
 import { type Callbacks, type Script, scriptedGuest } from "./scripted-guest.ts";
 
 /** The request line of `$http`, as a pairs block in WAT. */
@@ -61,17 +61,9 @@ export const WAYS: readonly Way[] =
   "Suspending" in WebAssembly ? ["asyncify", "JSPI"] : ["asyncify"];
 
 async function asyncified(bytes: Uint8Array): Promise<Uint8Array> {
-  const module = binaryen.readBinary(bytes);
-  try {
-    const { MutableGlobals, SignExt, BulkMemory, NontrappingFPToInt, Multivalue } =
-      binaryen.Features;
-    module.setFeatures(MutableGlobals | SignExt | BulkMemory | NontrappingFPToInt | Multivalue);
-    binaryen.setPassArgument("asyncify-imports", "env.proxy_call_foreign_function");
-    module.runPasses(["asyncify"]);
-    return module.emitBinary();
-  } finally {
-    module.dispose();
-  }
+  const result = await asyncify(bytes);
+  if (result.kind === "refused") throw new Error(result.reason);
+  return result.bytes;
 }
 
 /** A scripted guest that has coroutines. */
@@ -118,7 +110,8 @@ export async function startCoroutines(
   overrides: Partial<PluginConfig> = {},
   source: GuestSource = {},
 ): Promise<CoroutineFixture> {
-  const fixture = startModule(await coroutineGuest(way, write, source), overrides);
+  const vm = { ...pluginConfig().vm, coroutines: true };
+  const fixture = startModule(await coroutineGuest(way, write, source), { vm, ...overrides });
   if (fixture.problems.length > 0) throw new Error(fixture.problems.join());
   const { thread, open } = fixture;
   return {
