@@ -14,12 +14,12 @@ import {
 import { AssertionError, assert } from "../base/assert.ts";
 import type { CalloutResult } from "./callout-result.ts";
 import type { GuestContext, HttpStreamContext } from "./contexts.ts";
+import { SUSPENDED_CALL } from "./coroutines/suspension.ts";
 import { DIRECTION } from "./current-call.ts";
 import type { GuestFunction } from "./engine.ts";
 import { failedStatus, settleStreams } from "./failure.ts";
 import { convertStatus, stopStatus } from "./filter-status.ts";
 import type { RootContext } from "./root-context.ts";
-import { SUSPENDED_CALL } from "./suspension.ts";
 import { HEADERS_STATUS, SUSPENDED } from "./types.ts";
 import type { Vm } from "./vm.ts";
 
@@ -57,8 +57,8 @@ const STOPPED = -2;
 
 /**
  * Calls an export with `(context id, a, b)` and returns its result as a u32, {@link TRAPPED} or
- * {@link STOPPED}. If it returned the caller reads what hostcalls noted in `vm.call`, then calls {@link
- * leaveGuest}.
+ * {@link STOPPED}. If it returned the caller reads what hostcalls noted in `vm.call`, then calls
+ * {@link leaveGuest}.
  */
 function enterGuest(context: GuestContext, entry: GuestEntry, a: number, b: number): number {
   const vm = context.root.vm;

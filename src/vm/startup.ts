@@ -11,13 +11,13 @@ import {
 } from "../abi/imports.ts";
 import type { LinearMemory } from "../abi/linear-memory.ts";
 import { createWasi, type WasiEnv } from "../abi/wasi.ts";
-import type { Coroutines } from "./coroutines.ts";
+import type { Coroutines } from "./coroutines/coroutines.ts";
+import type { ForeignHostcall } from "./coroutines/suspension.ts";
 import { type BudgetOptions, createBudget } from "./cpu-budget.ts";
 import type { CurrentCall } from "./current-call.ts";
 import type { EngineInstance, GuestGate, VmEngine } from "./engine.ts";
 import { createHostcalls, restrictWasi } from "./hostcalls/bodies.ts";
 import type { HostcallEnv } from "./hostcalls/env.ts";
-import type { ForeignHostcall } from "./suspension.ts";
 import { GuestTrap, ProcExit } from "./trap.ts";
 import type { PluginCode } from "./types.ts";
 

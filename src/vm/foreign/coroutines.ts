@@ -12,7 +12,7 @@
  * answer; proxy_get_status says why.
  */
 import { STATUS } from "../../abi/enums.ts";
-import type { Coroutines } from "../coroutines.ts";
+import type { Coroutines } from "../coroutines/coroutines.ts";
 import type { ForeignAnswer, ForeignFamily } from "./types.ts";
 
 const ARGUMENT_BYTES = 4;
@@ -35,7 +35,7 @@ function sleep(coroutines: Coroutines, args: Uint8Array, answer: ForeignAnswer):
 function awaitToken(coroutines: Coroutines, args: Uint8Array, answer: ForeignAnswer): number {
   const token = argument(args);
   if (token === null) return STATUS.badArgument;
-  const status = coroutines.await(token);
+  const status = coroutines.awaitToken(token);
   if (status === STATUS.ok) answer.bytes = coroutines.awaited;
   return status;
 }

@@ -5,7 +5,7 @@ import type { VmConfig } from "../../config/types.ts";
 import type { BodyWindows } from "../body-windows.ts";
 import type { CalloutTable } from "../callouts.ts";
 import type { ContextTable } from "../contexts.ts";
-import type { Coroutines } from "../coroutines.ts";
+import type { Coroutines } from "../coroutines/coroutines.ts";
 import type { CurrentCall } from "../current-call.ts";
 import type { DeclaredProperties } from "../declared-properties.ts";
 import type { DeferredActions } from "../deferred-actions.ts";

@@ -1,7 +1,7 @@
 /** What `granary.await` gives the guest: a status, the result's bytes, maps and buffers. */
-import { STATUS } from "../abi/enums.ts";
-import { type Callout, type CalloutEvent, HttpCallout } from "./callout-kinds.ts";
-import type { CalloutResult } from "./callout-result.ts";
+import { STATUS } from "../../abi/enums.ts";
+import { type Callout, type CalloutEvent, HttpCallout } from "../callout-kinds.ts";
+import type { CalloutResult } from "../callout-result.ts";
 
 export interface Answer {
   /** A STATUS. */

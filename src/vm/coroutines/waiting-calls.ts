@@ -2,12 +2,12 @@
  * What waits for a VM that is busy with a suspended call: callbacks of streams, which settle later,
  * callbacks without a result, answers of callouts. It enters in the order in which it came.
  */
-import { type GuestEntry, notifyGuest, runHttpCallback } from "./callbacks.ts";
-import type { Callout, CalloutEvent } from "./callout-kinds.ts";
-import type { GuestContext, HttpStreamContext } from "./contexts.ts";
-import { failedStatus } from "./failure.ts";
-import { SUSPENDED, TRAILERS_STATUS } from "./types.ts";
-import type { Vm } from "./vm.ts";
+import { type GuestEntry, notifyGuest, runHttpCallback } from "../callbacks.ts";
+import type { Callout, CalloutEvent } from "../callout-kinds.ts";
+import type { GuestContext, HttpStreamContext } from "../contexts.ts";
+import { failedStatus } from "../failure.ts";
+import { SUSPENDED, TRAILERS_STATUS } from "../types.ts";
+import type { Vm } from "../vm.ts";
 
 interface WaitingStreamCall {
   readonly kind: "stream";

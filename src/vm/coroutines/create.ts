@@ -1,9 +1,10 @@
 /** Whether a guest has coroutines, and by which means of suspension. Source: ADR 50. */
-import type { ModuleImport } from "../abi/imports.ts";
+import type { ModuleImport } from "../../abi/imports.ts";
+import type { Vm } from "../vm.ts";
+import { ASYNCIFY_EXPORTS, AsyncifySuspender } from "./asyncify.ts";
 import { Coroutines } from "./coroutines.ts";
 import { JspiSuspender, stackSwitching } from "./jspi.ts";
-import { ASYNCIFY_EXPORTS, AsyncifySuspender, type SuspensionOwner } from "./suspension.ts";
-import type { Vm } from "./vm.ts";
+import type { SuspensionOwner } from "./suspension.ts";
 
 interface GuestShape {
   /** Names of all exports. */

@@ -2,23 +2,22 @@
  * Suspended calls of one VM: a guest stops in `granary.await` and goes on there when what it waits
  * for has come. The guest has one stack, so there is one suspended call at a time; what would enter
  * the guest meanwhile waits, in order, until that call has returned. Source: ADR 50.
- * @hot per-suspension
  */
-import type { CallbackName } from "../abi/callback-table.ts";
-import { STATUS } from "../abi/enums.ts";
-import { AssertionError, assert } from "../base/assert.ts";
-import { type Answer, answerOf, failedAnswer, SLEPT } from "./await-answers.ts";
-import { type GuestEntry, leaveGuest } from "./callbacks.ts";
-import { CALLOUT_KIND, type Callout, type CalloutEvent, calloutKind } from "./callout-kinds.ts";
-import type { GuestContext, HttpStreamContext } from "./contexts.ts";
-import type { DeferredAction } from "./deferred-actions.ts";
-import { failedStatus, settleStreams } from "./failure.ts";
-import { convertStatus } from "./filter-status.ts";
+import type { CallbackName } from "../../abi/callback-table.ts";
+import { STATUS } from "../../abi/enums.ts";
+import { AssertionError, assert } from "../../base/assert.ts";
+import { type GuestEntry, leaveGuest } from "../callbacks.ts";
+import { CALLOUT_KIND, type Callout, type CalloutEvent, calloutKind } from "../callout-kinds.ts";
+import type { GuestContext, HttpStreamContext } from "../contexts.ts";
+import type { DeferredAction } from "../deferred-actions.ts";
+import { failedStatus, settleStreams } from "../failure.ts";
+import { convertStatus } from "../filter-status.ts";
+import { GuestTrap } from "../trap.ts";
+import { TRAILERS_STATUS } from "../types.ts";
+import type { Vm } from "../vm.ts";
+import { type Answer, answerOf, failedAnswer, SLEPT } from "./answers.ts";
 import { Sleeps } from "./sleeps.ts";
 import { SUSPENDED_CALL, type Suspender, type SuspensionOwner, WAIT } from "./suspension.ts";
-import { GuestTrap } from "./trap.ts";
-import { TRAILERS_STATUS } from "./types.ts";
-import type { Vm } from "./vm.ts";
 import { settle, WaitingCalls } from "./waiting-calls.ts";
 
 /** Callbacks in which a guest may await: somebody can wait for their end. */
@@ -90,7 +89,7 @@ export class Coroutines implements SuspensionOwner {
    * Awaits `token`. @returns the status; with Ok and what {@link awaited} gives the answer is there
    * already, with WAIT the guest has to stop.
    */
-  await(token: number): number {
+  awaitToken(token: number): number {
     const { call, callouts } = this.#vm;
     const { root } = call;
     if (root === null) return STATUS.badArgument;

@@ -1,12 +1,11 @@
 /**
  * Suspends guests by the engine's own stack switching (JSPI: Node 24 and later), for modules as
  * they are. Calls that do not stop use no promise; a call that does, or that traps, ends in one.
- * @hot per-suspension
  */
-import { CALLBACKS, type CallbackName } from "../abi/callback-table.ts";
-import type { HostFunction } from "../abi/imports.ts";
-import { adapterModule, SUSPENDING_NAMES, trampolineModule } from "../abi/suspending-modules.ts";
-import type { GuestFunction } from "./engine.ts";
+import { CALLBACKS, type CallbackName } from "../../abi/callback-table.ts";
+import type { HostFunction } from "../../abi/imports.ts";
+import { adapterModule, SUSPENDING_NAMES, trampolineModule } from "../../abi/suspending-modules.ts";
+import type { GuestFunction } from "../engine.ts";
 import {
   type ForeignHostcall,
   SUSPENDED_CALL,

@@ -1,9 +1,9 @@
 /**
  * The tokens of `granary.sleep`: when each is over. There is no timer before somebody awaits one.
  */
-import { LIMITS } from "../base/limits.ts";
-import type { GuestContext } from "./contexts.ts";
-import type { RootContext } from "./root-context.ts";
+import { LIMITS } from "../../base/limits.ts";
+import type { GuestContext } from "../contexts.ts";
+import type { RootContext } from "../root-context.ts";
 
 interface Sleep {
   /** Whose end it does not outlive. */
