@@ -120,6 +120,7 @@ export class WasmFilter implements HttpFilter {
     if (context === null || (direction === RESPONSE && !this.#entered))
       return HEADERS_STATUS.continue;
     const phase = this.phases[direction];
+    if (direction === RESPONSE) this.#answered(context);
     if (!this.#entered) context.enter();
     phase.headersOpen = true;
     this.#entered = true;
@@ -182,6 +183,14 @@ export class WasmFilter implements HttpFilter {
     this.phases[RESPONSE].lend(null);
     this.#context?.onDestroy();
     this.#context = null;
+  }
+
+  /** A response comes: a request callback that waits may be nobody's any more. */
+  #answered(context: StreamContext): void {
+    const phase = this.phases[REQUEST];
+    if (phase.suspended === "" || !this.stream.request.aborted) return;
+    phase.suspended = "";
+    context.onRequestAborted();
   }
 
   /** The guest resumes a direction it stopped. */

@@ -175,6 +175,10 @@ export class HttpStreamContext implements GuestContext, StreamContext {
     return runHttpCallback(this, this.root.vm.entries.proxy_on_request_trailers, count, 0);
   }
 
+  onRequestAborted(): void {
+    this.root.vm.coroutines?.requestAborted(this);
+  }
+
   onResponseHeaders(count: number, endStream: boolean): number {
     if (this.#phase !== "open") return HEADERS_STATUS.continue;
     const entry = this.root.vm.entries.proxy_on_response_headers;

@@ -27,6 +27,10 @@ export class FailedStreamContext implements StreamContext {
     return TRAILERS_STATUS.stop;
   }
 
+  onRequestAborted(): void {
+    // Its callbacks return at once.
+  }
+
   // The answer that failing makes passes through here.
   onResponseHeaders(): number {
     return HEADERS_STATUS.continue;

@@ -37,6 +37,8 @@ export interface StreamContext {
   onRequestBody(size: number, endStream: boolean): number;
   onRequestTrailers(count: number): number;
   onResponseHeaders(count: number, endStream: boolean): number;
+  /** A request callback has not returned, and the request has been answered by somebody else. */
+  onRequestAborted(): void;
   onResponseBody(size: number, endStream: boolean): number;
   onResponseTrailers(count: number): number;
   /** proxy_on_log. Creates the guest context first if no callback ever ran (ABI 2.9). */

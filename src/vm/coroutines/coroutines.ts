@@ -50,6 +50,8 @@ interface SuspendedCall {
   actions: readonly DeferredAction[];
   /** Who called it has gone: its end is told by settling. */
   isLeft: boolean;
+  /** Why it may not wait any more; "" = it may. */
+  refusal: string;
 }
 
 export class Coroutines implements SuspensionOwner {
@@ -218,13 +220,20 @@ export class Coroutines implements SuspensionOwner {
   streamEnded(stream: HttpStreamContext): void {
     this.waiting.dropStream(stream);
     this.#sleeps.removeOf(stream);
-    this.giveUp(stream, "the stream has ended");
+    this.#giveUp(stream, "the stream has ended");
+  }
+
+  /** The request of `stream` was answered by somebody else: nobody waits for its callbacks. */
+  requestAborted(stream: HttpStreamContext): void {
+    this.waiting.dropStream(stream);
+    this.#giveUp(stream, "the request has been answered");
   }
 
   /** The suspended call of `stream`, if it is that, goes on with a failure. */
-  giveUp(stream: HttpStreamContext, reason: string): void {
+  #giveUp(stream: HttpStreamContext, reason: string): void {
     const call = this.#call;
     if (call === null || call.token === 0 || call.context.stream !== stream) return;
+    call.refusal = reason;
     this.#resume(failedAnswer(reason));
   }
 
@@ -255,7 +264,7 @@ export class Coroutines implements SuspensionOwner {
 
   #callOf(context: GuestContext, name: CallbackName): SuspendedCall {
     const entry = this.#vm.entries[name];
-    return { context, entry, token: 0, actions: [], isLeft: false };
+    return { context, entry, token: 0, actions: [], isLeft: false, refusal: "" };
   }
 
   #giveBack(call: SuspendedCall): void {
@@ -276,7 +285,7 @@ export class Coroutines implements SuspensionOwner {
       return "this callback cannot wait";
     }
     if (call.context?.stream?.isOpen === false) return "the stream has ended";
-    return "";
+    return this.#call?.refusal ?? "";
   }
 
   /** The guest has its answer: maps and buffers show it from now on. @returns the status */

@@ -1,7 +1,7 @@
 /**
  * How a guest stops in the middle of a call, inside a hostcall, and goes on there later. Two ways:
- * asyncify, which unwinds the guest's frames into its memory, and JSPI of the engine, which sets its
- * stack aside. Source: ADR 50.
+ * asyncify, which unwinds the guest's frames into its memory, and JSPI of the engine, which sets
+ * its stack aside. Source: ADR 50.
  */
 import type { CallbackName } from "../../abi/callback-table.ts";
 import type { HostFunction } from "../../abi/imports.ts";
