@@ -13,7 +13,6 @@
  * | four threads: set same, spread        | 921, 7936 ns (disturbed)    |
  * | a key of 14 bytes with 16 of value    | 64 bytes                    |
  * | ring, 64 B, 1 KiB, 16 KiB             | 2.6, 0.4 - 0.5, 0.04 M/s    |
- * | pack an access-log line and write it  | 650 ns                      |
  * | wake-up of a sleeping thread          | p50 60 us, p99 3 to 16 ms   |
  *
  * Conclusions: of a get a third is the keyed hash and a fifth the lock. A set allocates, writes and
@@ -22,7 +21,6 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { systemClock } from "../../src/base/clock.ts";
-import { packRecord } from "../../src/base/msgpack.ts";
 import { SiloRecorder } from "../../src/metrics/recorder.ts";
 import { BELL_STRIDE, Bells } from "../../src/shm/bells.ts";
 import { BodySlab } from "../../src/shm/body-slab.ts";
@@ -214,14 +212,6 @@ async function main(): Promise<void> {
   const stats = new HeapStatsReader(regions.data, attachSharedData(regions.data).fields).read();
   const perKey = (stats.bytesUsed / stats.entries).toFixed(0);
   print("memory per key (14 bytes, value of 16)", `${perKey} bytes in blocks`);
-  const line = `${"x".repeat(180)}\n`;
-  const ring = createRing();
-  const producer = new RingProducer(ring, new Bells(new Int32Array(bells)), 0);
-  const consumer = new RingConsumer(ring);
-  measure("access-log record: pack and write", () => {
-    const bytes = packRecord(["file:/var/log/access.log", line]);
-    if (!producer.write(bytes, bytes.byteLength)) consumer.drain(() => undefined);
-  });
   for (const size of [64, 1_024, 16_384]) await ringThroughput(size, bells);
   await wakeUps(bells);
 }

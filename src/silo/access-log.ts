@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync } from "node:fs";
 import type { AccessLogConfig } from "../config/types.ts";
-import { formatWhole } from "./format-line.ts";
+import { compileWhole, type WholeText } from "./format-line.ts";
 import { compileFilter, type LogFilter } from "./log-filter.ts";
 import type { LogRing } from "./log-ring.ts";
 import { type LineSink, LogSink, type SinkKey } from "./log-sinks.ts";
@@ -27,7 +27,7 @@ export class AccessLogs {
   logger(configs: readonly AccessLogConfig[]): StreamLogger {
     return new StreamLogger(
       configs.map((config) => ({
-        config,
+        line: compileWhole(config.format, config.omitEmptyValues ? "omit" : "show"),
         sink: this.#sinkOf(config),
         filter: config.filter === null ? null : compileFilter(config.filter),
       })),
@@ -71,7 +71,8 @@ function keyOf({ sink }: AccessLogConfig): SinkKey {
 }
 
 interface LogTarget {
-  readonly config: AccessLogConfig;
+  /** With its line end. */
+  readonly line: WholeText;
   /** Null: every stream. */
   readonly filter: LogFilter | null;
   readonly sink: LineSink;
@@ -86,13 +87,8 @@ export class StreamLogger {
 
   log(info: StreamInfo): void {
     for (let i = 0; i < this.#targets.length; i++) {
-      const { config, filter, sink } = this.#targets[i] as LogTarget;
-      if (filter === null || filter(info)) sink.write(formatLine(config, info));
+      const { line, filter, sink } = this.#targets[i] as LogTarget;
+      if (filter === null || filter(info)) sink.write(line(info));
     }
   }
-}
-
-/** One line with its line end; exported for tests. */
-export function formatLine(config: AccessLogConfig, info: StreamInfo): string {
-  return formatWhole(config.format, info, config.omitEmptyValues ? "omit" : "show");
 }

@@ -1,6 +1,7 @@
 /**
- * Evaluates Envoy's substitution format (`%REQ(:path)%`) on a stream: access logs and header
- * operators. An operator without a value gives null; access logs print it as "-".
+ * Envoy's substitution format (`%REQ(:path)%`) on a stream, in access logs and header operators:
+ * compiled once into texts and functions that read a value. An operator without a value gives null;
+ * access logs print it as "-". Strings are latin1.
  */
 import type { Format, FormatToken } from "../config/types.ts";
 import type { HeaderMap } from "../http/header-map.ts";
@@ -8,10 +9,11 @@ import { hostOf, pathOf, queryOf, queryParameters } from "../http/uri.ts";
 import type { EndpointInfo } from "../upstream/types.ts";
 import { filterStateOf } from "./filter-state.ts";
 import { pluginCost } from "./format-plugin-cost.ts";
-import { emitWallMs, milliseconds, spanText, timeText } from "./format-times.ts";
+import { compileSpan, compileTime, emitWallMs, milliseconds } from "./format-times.ts";
 import { addressText, type StreamInfo } from "./stream-info.ts";
 
-type Operator = (info: StreamInfo, argument: string) => string | null;
+/** What an operator gives for a stream; null = no value. */
+export type ReadValue = (info: StreamInfo) => string | null;
 
 const RESPONSE_FLAGS_LONG: Readonly<Record<string, string>> = {
   NR: "NoRouteFound",
@@ -31,12 +33,18 @@ const RESPONSE_FLAGS_LONG: Readonly<Record<string, string>> = {
   DT: "DurationTimeout",
 };
 
-/** `A?B`: header A, or B when A is absent. Of several fields the first, as in Envoy. */
-function headerOf(headers: HeaderMap | null, argument: string): string | null {
-  if (headers === null) return null;
+/** `A?B`: header A, or B when A is absent. */
+function alternatives(argument: string): readonly [string, string | null] {
   const question = argument.indexOf("?");
-  if (question < 0) return headers.get(argument);
-  return headers.get(argument.slice(0, question)) ?? headers.get(argument.slice(question + 1));
+  if (question < 0) return [argument, null];
+  return [argument.slice(0, question), argument.slice(question + 1)];
+}
+
+/** Of several fields the first, as in Envoy. */
+function headerOf(headers: HeaderMap | null, name: string, other: string | null): string | null {
+  if (headers === null) return null;
+  const value = headers.get(name);
+  return value !== null || other === null ? value : headers.get(other);
 }
 
 function text(value: string): string | null {
@@ -44,15 +52,24 @@ function text(value: string): string | null {
 }
 
 function names(list: readonly string[] | undefined): string | null {
-  return text((list ?? []).join(","));
+  return list === undefined || list.length === 0 ? null : text(list.join(","));
 }
 
-function pathPart(info: StreamInfo, argument: string): string | null {
+const COUNTS = 1_000;
+/** Of small numbers, which most are: statuses, lengths, durations. */
+const COUNT_TEXTS: readonly string[] = Array.from({ length: COUNTS }, (_, i) => String(i));
+
+function countText(count: number): string {
+  return COUNT_TEXTS[count] ?? String(count);
+}
+
+function pathPart(argument: string): ReadValue {
   const [query, source = "ORIG_OR_PATH"] = argument.split(":");
-  const { requestHeaders: headers } = info;
-  const original = source === "PATH" ? null : (headers?.get("x-envoy-original-path") ?? null);
-  const path = original ?? (source === "ORIG" ? null : (headers?.get(":path") ?? null));
-  return path === null || query === "WQ" ? path : pathOf(path);
+  return ({ requestHeaders: headers }) => {
+    const original = source === "PATH" ? null : (headers?.get("x-envoy-original-path") ?? null);
+    const path = original ?? (source === "ORIG" ? null : (headers?.get(":path") ?? null));
+    return path === null || query === "WQ" ? path : pathOf(path);
+  };
 }
 
 function queryParameter(info: StreamInfo, name: string): string | null {
@@ -111,35 +128,24 @@ function grpcStatus(info: StreamInfo, argument: string): string | null {
   return name.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase();
 }
 
-const OPERATORS: Readonly<Record<string, Operator>> = {
-  REQ: (i, a) => headerOf(i.requestHeaders, a),
-  RESP: (i, a) => headerOf(i.responseHeaders, a),
-  TRAILER: (i, a) => headerOf(i.responseTrailers, a),
-  REQ_WITHOUT_QUERY: (i, a) => headerOf(i.requestHeaders, a)?.replace(/\?.*$/, "") ?? null,
-  START_TIME: (i, a) => timeText(i.startWallMs, a, "utc"),
-  START_TIME_LOCAL: (i, a) => timeText(i.startWallMs, a, "local"),
-  EMIT_TIME: (i, a) => timeText(emitWallMs(i), a, "utc"),
-  EMIT_TIME_LOCAL: (i, a) => timeText(emitWallMs(i), a, "local"),
-  PATH: pathPart,
-  QUERY_PARAM: queryParameter,
-  REQUEST_HEADERS_BYTES: (i) => String(i.requestHeadersBytes),
-  RESPONSE_HEADERS_BYTES: (i) => String(i.responseHeadersBytes),
+/** Operators that take no argument. */
+const PLAIN: Readonly<Record<string, ReadValue>> = {
+  REQUEST_HEADERS_BYTES: (i) => countText(i.requestHeadersBytes),
+  RESPONSE_HEADERS_BYTES: (i) => countText(i.responseHeadersBytes),
   RESPONSE_TRAILERS_BYTES: (i) => String(i.responseTrailers?.byteSize ?? 0),
   LOCAL_REPLY_BODY: (i) => i.localReplyBody,
   ACCESS_LOG_TYPE: () => "DownstreamEnd",
   PROTOCOL: (i) => text(i.protocol),
-  RESPONSE_CODE: (i) => String(i.responseCode),
+  RESPONSE_CODE: (i) => countText(i.responseCode),
   RESPONSE_CODE_DETAILS: (i) => text(i.responseCodeDetails),
-  RESPONSE_FLAGS: (i) => text(i.responseFlags.join(",")),
-  RESPONSE_FLAGS_LONG: (i) =>
-    text(i.responseFlags.map((f) => RESPONSE_FLAGS_LONG[f] ?? f).join(",")),
+  RESPONSE_FLAGS: (i) => names(i.responseFlags),
+  RESPONSE_FLAGS_LONG: (i) => names(i.responseFlags.map((f) => RESPONSE_FLAGS_LONG[f] ?? f)),
   CONNECTION_TERMINATION_DETAILS: (i) => text(i.connectionTerminationDetails),
-  BYTES_RECEIVED: (i) => String(i.requestBodyBytes),
-  BYTES_SENT: (i) => String(i.responseBodyBytes),
+  BYTES_RECEIVED: (i) => countText(i.requestBodyBytes),
+  BYTES_SENT: (i) => countText(i.responseBodyBytes),
   DURATION: (i) => milliseconds(i.startMs, i.endMs),
   REQUEST_DURATION: (i) => milliseconds(i.startMs, i.requestEndMs),
   REQUEST_TX_DURATION: (i) => milliseconds(i.startMs, i.firstUpstreamTxMs),
-  COMMON_DURATION: spanText,
   RESPONSE_DURATION: (i) => milliseconds(i.startMs, i.firstUpstreamRxMs),
   RESPONSE_TX_DURATION: (i) => milliseconds(i.firstUpstreamRxMs, i.endMs),
   ROUTE_NAME: (i) => text(i.route?.name ?? ""),
@@ -155,7 +161,7 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   UPSTREAM_LOCAL_ADDRESS: (i) => text(i.upstreamLocalAddress),
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (i) => text(withoutPort(i.upstreamLocalAddress)),
   UPSTREAM_TRANSPORT_FAILURE_REASON: (i) => text(i.upstreamFailure.replaceAll(" ", "_")),
-  UPSTREAM_REQUEST_ATTEMPT_COUNT: (i) => String(i.attemptCount),
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: (i) => countText(i.attemptCount),
   UPSTREAM_TLS_VERSION: (i) => i.upstreamTls?.version ?? null,
   UPSTREAM_TLS_CIPHER: (i) => i.upstreamTls?.cipher ?? null,
   UPSTREAM_PEER_SUBJECT: (i) => i.upstreamTls?.peer?.subject ?? null,
@@ -171,7 +177,7 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: (i) => i.connection.directIp,
   DOWNSTREAM_LOCAL_ADDRESS: (i) => addressText(i.connection.localIp, i.connection.localPort),
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: (i) => i.connection.localIp,
-  DOWNSTREAM_LOCAL_PORT: (i) => String(i.connection.localPort),
+  DOWNSTREAM_LOCAL_PORT: (i) => countText(i.connection.localPort),
   DOWNSTREAM_TLS_VERSION: (i) => i.connection.tls?.version ?? null,
   DOWNSTREAM_TLS_CIPHER: (i) => i.connection.tls?.cipher ?? null,
   DOWNSTREAM_PEER_URI_SAN: (i) => names(i.connection.tls?.peer?.uriSans),
@@ -184,29 +190,95 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   REQUESTED_SERVER_NAME: (i) => text(i.connection.tls?.serverName ?? ""),
   CONNECTION_ID: (i) => String(i.connection.id),
   STREAM_ID: (i) => i.requestHeaders?.get("x-request-id") ?? null,
-  GRPC_STATUS: grpcStatus,
-  GRANARY_PLUGIN: pluginCost,
   GRPC_STATUS_NUMBER: (i) => grpcStatus(i, "NUMBER"),
-  FILTER_STATE: (i, a) => {
-    const value = filterStateOf(i, a.split(":")[0] ?? "");
-    if (value === undefined || typeof value === "string") return value ?? null;
-    return Buffer.from(value).toString("latin1");
+};
+
+/** Operators with an argument, which is read once. */
+const WITH_ARGUMENT: Readonly<Record<string, (argument: string) => ReadValue>> = {
+  REQ: (argument) => {
+    const [name, other] = alternatives(argument);
+    return (i) => headerOf(i.requestHeaders, name, other);
+  },
+  RESP: (argument) => {
+    const [name, other] = alternatives(argument);
+    return (i) => headerOf(i.responseHeaders, name, other);
+  },
+  TRAILER: (argument) => {
+    const [name, other] = alternatives(argument);
+    return (i) => headerOf(i.responseTrailers, name, other);
+  },
+  REQ_WITHOUT_QUERY: (argument) => {
+    const [name, other] = alternatives(argument);
+    return (i) => {
+      const value = headerOf(i.requestHeaders, name, other);
+      return value === null ? null : pathOf(value);
+    };
+  },
+  START_TIME: (argument) => {
+    const time = compileTime(argument, "utc");
+    return (i) => time(i.startWallMs);
+  },
+  START_TIME_LOCAL: (argument) => {
+    const time = compileTime(argument, "local");
+    return (i) => time(i.startWallMs);
+  },
+  EMIT_TIME: (argument) => {
+    const time = compileTime(argument, "utc");
+    return (i) => time(emitWallMs(i));
+  },
+  EMIT_TIME_LOCAL: (argument) => {
+    const time = compileTime(argument, "local");
+    return (i) => time(emitWallMs(i));
+  },
+  PATH: pathPart,
+  QUERY_PARAM: (name) => (i) => queryParameter(i, name),
+  COMMON_DURATION: compileSpan,
+  GRPC_STATUS: (argument) => (i) => grpcStatus(i, argument),
+  GRANARY_PLUGIN: (argument) => (i) => pluginCost(i, argument),
+  FILTER_STATE: (argument) => {
+    const key = argument.split(":")[0] ?? "";
+    return (i) => {
+      const value = filterStateOf(i, key);
+      if (value === undefined || typeof value === "string") return value ?? null;
+      return Buffer.from(value).toString("latin1");
+    };
   },
 };
 
 /** Operators this file evaluates; the configuration accepts no other. */
-export const FORMAT_OPERATORS: ReadonlySet<string> = new Set(Object.keys(OPERATORS));
+export const FORMAT_OPERATORS: ReadonlySet<string> = new Set([
+  ...Object.keys(PLAIN),
+  ...Object.keys(WITH_ARGUMENT),
+]);
 
-/** One token's value, cut to its maximum length; null = no value. */
-export function tokenValue(token: FormatToken, info: StreamInfo): string | null {
-  if (token.kind === "text") return token.text;
-  const value = OPERATORS[token.name]?.(info, token.argument) ?? null;
-  return value !== null && token.lengthMax >= 0 ? value.slice(0, token.lengthMax) : value;
+/** How one operator's value is read, cut to its maximum length. */
+export function compileOperator(token: Extract<FormatToken, { kind: "operator" }>): ReadValue {
+  const { name, argument, lengthMax } = token;
+  const read = WITH_ARGUMENT[name]?.(argument) ?? PLAIN[name];
+  if (read === undefined) return () => null;
+  if (lengthMax < 0) return read;
+  return (info) => read(info)?.slice(0, lengthMax) ?? null;
 }
 
-/** The whole text; `absent` stands for operators without a value ("-" in logs, "" in headers). */
-export function formatText(format: Format, info: StreamInfo, absent: string): string {
-  let out = "";
-  for (const token of format) out += tokenValue(token, info) ?? absent;
-  return out;
+/** @param absent stands for operators without a value ("-" in logs, "" in headers) */
+export function compileText(format: Format, absent: string): (info: StreamInfo) => string {
+  const reads: ReadValue[] = [];
+  /** `texts[i]` stands before the value of `reads[i]`. */
+  const texts = [""];
+  for (const token of format) {
+    if (token.kind === "text") texts[texts.length - 1] += token.text;
+    else {
+      reads.push(compileOperator(token));
+      texts.push("");
+    }
+  }
+  return (info) => {
+    let out = texts[0] as string;
+    for (let i = 0; i < reads.length; i++) {
+      const value = (reads[i] as ReadValue)(info);
+      out += value === null ? absent : value;
+      out += texts[i + 1] as string;
+    }
+    return out;
+  };
 }

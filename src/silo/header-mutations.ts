@@ -2,14 +2,28 @@
  * Headers to add and remove that the configuration names: on the route, then the virtual host, then
  * the route table, most specific first as in Envoy.
  */
-import type { HeaderMutation, HeaderMutations } from "../config/types.ts";
+import type { Format, HeaderMutation, HeaderMutations } from "../config/types.ts";
 import { isValidHeaderValue } from "../http/h1/serialise.ts";
 import type { HeaderMap } from "../http/header-map.ts";
-import { formatText } from "./formatter.ts";
+import { compileText } from "./formatter.ts";
 import type { StreamInfo } from "./stream-info.ts";
 
+/** Compiled with the first request that needs one; kept as long as the configuration is. */
+const compiled = new WeakMap<Format, (info: StreamInfo) => string>();
+
+function textOf(format: Format, info: StreamInfo): string {
+  const only = format.length === 1 ? (format[0] as Format[number]) : null;
+  if (only !== null && only.kind === "text") return only.text;
+  let text = compiled.get(format);
+  if (text === undefined) {
+    text = compileText(format, "");
+    compiled.set(format, text);
+  }
+  return text(info);
+}
+
 function add(headers: HeaderMap, mutation: HeaderMutation, info: StreamInfo): void {
-  const value = formatText(mutation.value, info, "");
+  const value = textOf(mutation.value, info);
   if ((value === "" && !mutation.keepEmptyValue) || !isValidHeaderValue(value)) return;
   const name = mutation.name === "host" ? ":authority" : mutation.name;
   switch (mutation.action) {

@@ -4,18 +4,18 @@
 import type { LogFilterConfig } from "../config/types.ts";
 import { HeaderMap } from "../http/header-map.ts";
 import { HeaderMatcher } from "../http/header-matcher.ts";
-import { tokenValue } from "./formatter.ts";
+import { compileOperator } from "./formatter.ts";
 import type { StreamInfo } from "./stream-info.ts";
 
 export type LogFilter = (info: StreamInfo) => boolean;
 
 const NO_HEADERS = new HeaderMap();
-const GRPC_STATUS = {
+const grpcStatus = compileOperator({
   kind: "operator",
   name: "GRPC_STATUS_NUMBER",
   argument: "",
   lengthMax: -1,
-} as const;
+});
 /** gRPC's "unknown", which Envoy takes for a missing status. */
 const GRPC_UNKNOWN = 2;
 
@@ -44,7 +44,7 @@ export function compileFilter(config: LogFilterConfig): LogFilter {
           : responseFlags.some((flag) => config.flags.includes(flag));
     case "grpcStatus":
       return (info) => {
-        const status = Number(tokenValue(GRPC_STATUS, info) ?? GRPC_UNKNOWN);
+        const status = Number(grpcStatus(info) ?? GRPC_UNKNOWN);
         return config.statuses.includes(status) !== config.exclude;
       };
   }

@@ -10,6 +10,7 @@
  *   | array of 2 | key | bin32 | length u32, big-endian | line, latin1 |
  * @hot per-request
  */
+import type { Latin1Bytes } from "../abi/latin1.ts";
 import { packRecord } from "../base/msgpack.ts";
 import type { Counter } from "../metrics/types.ts";
 import { Bells } from "../shm/bells.ts";
@@ -40,12 +41,14 @@ const WAIT_MS = 1_000;
 /** Thread: the silo's. */
 export class LogRing {
   readonly #producer: RingProducer;
+  readonly #bytes: Latin1Bytes;
   readonly #blocks: boolean;
   readonly #dropped: Counter;
 
   constructor(boot: LogRingBoot, dropped: Counter) {
     const bells = new Bells(new Int32Array(boot.bells));
     this.#producer = new RingProducer(boot.ring, bells, WRITER_BELL);
+    this.#bytes = this.#producer.bytes as unknown as Latin1Bytes;
     this.#blocks = boot.policy === "block";
     this.#dropped = dropped;
   }
@@ -59,14 +62,14 @@ export class LogRing {
     const { length } = line;
     const start = this.#begin(head.length + LINE_LENGTH_BYTES + length);
     if (start < 0) return;
-    const { bytes } = this.#producer;
-    for (let i = 0; i < head.length; i++) bytes[start + i] = head[i] as number;
+    const bytes = this.#bytes;
+    bytes.set(head, start);
     const at = start + head.length;
     bytes[at] = length >>> 24;
     bytes[at + 1] = length >>> 16;
     bytes[at + 2] = length >>> 8;
     bytes[at + 3] = length;
-    bytes.write(line, at + LINE_LENGTH_BYTES, length, "latin1");
+    bytes.latin1Write(line, at + LINE_LENGTH_BYTES, length);
     this.#producer.publish();
   }
 
@@ -74,7 +77,7 @@ export class LogRing {
     const bytes = packRecord([key, null] satisfies LogRecord);
     const start = this.#begin(bytes.byteLength);
     if (start < 0) return;
-    bytes.copy(this.#producer.bytes, start);
+    this.#bytes.set(bytes, start);
     this.#producer.publish();
   }
 

@@ -8,7 +8,7 @@ import type {
   LocalReplyFormatConfig,
   LocalReplyMapperConfig,
 } from "../config/types.ts";
-import { formatWhole } from "./format-line.ts";
+import { compileWhole, type WholeText } from "./format-line.ts";
 import { addHeaders } from "./header-mutations.ts";
 import { buildLocalReply, type LocalReplyMessage, type LocalReplyParts } from "./local-reply.ts";
 import { compileFilter, type LogFilter } from "./log-filter.ts";
@@ -22,28 +22,48 @@ export interface MappedReply {
 
 const NO_HEADERS: readonly HeaderMutation[] = [];
 
+interface BodyFormat {
+  readonly text: WholeText;
+  readonly contentType: string;
+}
+
+interface Mapper {
+  readonly filter: LogFilter;
+  readonly to: LocalReplyMapperConfig;
+  readonly format: BodyFormat | null;
+}
+
+function compileBody(config: LocalReplyFormatConfig | null): BodyFormat | null {
+  if (config === null) return null;
+  const text = compileWhole(config.format, config.omitEmptyValues ? "omit" : "show");
+  return { text, contentType: config.contentType };
+}
+
 export class ReplyMapper {
-  readonly #mappers: readonly { readonly filter: LogFilter; readonly to: LocalReplyMapperConfig }[];
-  readonly #format: LocalReplyFormatConfig | null;
+  readonly #mappers: readonly Mapper[];
+  readonly #format: BodyFormat | null;
 
   constructor(config: LocalReplyConfig) {
-    this.#mappers = config.mappers.map((to) => ({ filter: compileFilter(to.filter), to }));
-    this.#format = config.bodyFormat;
+    this.#mappers = config.mappers.map((to) => ({
+      filter: compileFilter(to.filter),
+      to,
+      format: compileBody(to.bodyFormat),
+    }));
+    this.#format = compileBody(config.bodyFormat);
   }
 
   /** `info` gets the status, which filters and formats ask for. */
   map(parts: LocalReplyParts, info: StreamInfo): MappedReply {
     info.responseCode = parts.status;
-    const mapper = this.#mappers.find(({ filter }) => filter(info))?.to ?? null;
-    const status = mapper?.status ?? parts.status;
-    const body = mapper?.body ?? parts.body;
-    const format = mapper?.bodyFormat ?? this.#format;
+    const mapper = this.#mappers.find(({ filter }) => filter(info)) ?? null;
+    const status = mapper?.to.status ?? parts.status;
+    const body = mapper?.to.body ?? parts.body;
+    const format = mapper?.format ?? this.#format;
     info.responseCode = status;
     info.localReplyBody = Buffer.from(body).toString("latin1");
-    const headersToAdd = mapper?.headersToAdd ?? NO_HEADERS;
+    const headersToAdd = mapper?.to.headersToAdd ?? NO_HEADERS;
     if (format === null) return { parts: { ...parts, status, body }, headersToAdd };
-    const empty = format.omitEmptyValues ? "omit" : "show";
-    const text = formatWhole(format.format, info, empty);
+    const text = format.text(info);
     const headers = parts.headers.filter(([name]) => name.toLowerCase() !== "content-type");
     return {
       parts: {

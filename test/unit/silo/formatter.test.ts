@@ -4,7 +4,7 @@ import { parseFormat } from "../../../src/config/format.ts";
 import { FORMAT_OPERATORS as ACCEPTED } from "../../../src/config/format-operators.ts";
 import type { ListenerConfig } from "../../../src/config/types.ts";
 import { HeaderMap } from "../../../src/http/header-map.ts";
-import { FORMAT_OPERATORS, formatText } from "../../../src/silo/formatter.ts";
+import { compileText, FORMAT_OPERATORS } from "../../../src/silo/formatter.ts";
 import { StreamInfo } from "../../../src/silo/stream-info.ts";
 import type { PluginUse } from "../../../src/vm/plugin-use.ts";
 
@@ -49,7 +49,7 @@ function streamInfo(): StreamInfo {
 function format(text: string, absent = "-"): string {
   const parsed = parseFormat(text);
   if ("error" in parsed) throw new Error(parsed.error);
-  return formatText(parsed.format, streamInfo(), absent);
+  return compileText(parsed.format, absent)(streamInfo());
 }
 
 test("every operator that the configuration accepts is evaluated or folded when it is read", () => {
@@ -76,6 +76,8 @@ const CASES: [string, string][] = [
     "Jan_ 2_002_26_03_AM_Fri_Friday_January_01/02/26_03:04_5_UTC_Jan_Fri Jan  2 03:04:05 2026_01/02/26_03:04:05_03:04:05 AM_5_03:04:05_2026-01-02",
   ],
   ["%START_TIME(%s.%6f %9f %f %z %%)%", "1767323045.678000 678000000 678000000 +0000 %"],
+  ["%START_TIME(%%c %%f %%%S%%)%", "%c %f %05%"],
+  ["%START_TIME(%1f %2f %4f)%", "6 67 6780"],
   ["%EMIT_TIME(%S.%3f)%", "05.690"],
   ["%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%", "12700"],
   ["%COMMON_DURATION(DS_RX_BEG:US_RX_BEG:ms)%", "-"],
@@ -103,3 +105,18 @@ const CASES: [string, string][] = [
 for (const [text, expected] of CASES) {
   test(`${text} gives ${expected}`, () => assert.equal(format(text), expected));
 }
+
+test("a time goes on with its second, and its fraction within one", () => {
+  const parsed = parseFormat("%START_TIME% %START_TIME(%s.%6f)%");
+  const text = compileText("format" in parsed ? parsed.format : [], "-");
+  const info = streamInfo();
+  const at = (wallMs: number): string => {
+    info.startWallMs = wallMs;
+    return text(info);
+  };
+  const start = Date.UTC(2026, 11, 31, 23, 59, 59);
+  assert.equal(at(start + 7.25), "2026-12-31T23:59:59.007Z 1798761599.007250");
+  assert.equal(at(start + 999.5), "2026-12-31T23:59:59.999Z 1798761599.999500");
+  assert.equal(at(start + 1_000), "2027-01-01T00:00:00.000Z 1798761600.000000");
+  assert.equal(at(start), "2026-12-31T23:59:59.000Z 1798761599.000000");
+});
