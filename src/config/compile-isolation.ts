@@ -32,6 +32,7 @@ export const ISOLATION_DEFAULTS: IsolationConfig = {
   waitingCallsMax: 1_024,
   suspensionMsMax: 60_000,
   publicKeys: null,
+  handlerWaitMsMax: 60_000,
   hasStandby: true,
 };
 
@@ -89,6 +90,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   }),
   suspension_time_max: (value, place) => ({ suspensionMsMax: durationOf(value, place) }),
   public_keys: (value, place) => ({ publicKeys: keysOf(value, place) }),
+  handler_wait_max: (value, place) => ({ handlerWaitMsMax: durationOf(value, place) }),
   warm_standby: (value, place) => {
     if (typeof value !== "boolean") place.problem("true or false is expected");
     return { hasStandby: value === true };

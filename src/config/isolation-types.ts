@@ -20,6 +20,8 @@ export interface IsolationConfig {
   readonly suspensionMsMax: number;
   /** Ed25519 keys, one of which must have signed the code; null = it need not be signed. */
   readonly publicKeys: readonly string[] | null;
+  /** How long a handler of a script may wait; 0 = as long as it wants. */
+  readonly handlerWaitMsMax: number;
   /** A started VM waits for the one that serves to fail. */
   readonly hasStandby: boolean;
 }

@@ -24,6 +24,9 @@ export const WASM_PLUGIN_STATS = {
   vm_failed: counter("Times a VM failed in a callback of the plugin"),
   vm_failed_cpu_budget: counter("Times a callback of the plugin used up its CPU budget"),
   vm_failed_stack_overflow: counter("Times a callback of the plugin used up the stack"),
+  handlers_given_up: counter(
+    "Handlers of a script that were given up because they waited too long",
+  ),
   log_lines_dropped: counter("Lines that the plugin logged beyond what it may"),
   calls_suspended: counter("Calls of the plugin that were suspended"),
   suspension_timeouts: counter("Times what a suspended call awaited did not come in time"),

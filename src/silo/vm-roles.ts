@@ -99,6 +99,10 @@ export class SiloVmEvents implements VmEventHost {
     this.#plugin(plugin).waits_refused.inc();
   }
 
+  waitedTooLong(plugin: string): void {
+    this.#plugin(plugin).handlers_given_up.inc();
+  }
+
   lineDropped(plugin: string): void {
     this.#plugin(plugin).log_lines_dropped.inc();
   }

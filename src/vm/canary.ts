@@ -68,6 +68,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       suspended: () => undefined,
       suspendedTooLong: () => undefined,
       waitRefused: () => undefined,
+      waitedTooLong: () => undefined,
       lineDropped: () => undefined,
     },
     // The guest is gone before an answer could come.

@@ -33,6 +33,14 @@ export interface GuestGate {
   close(): void;
   /** An error that nobody in the guest caught: the VM has failed. `name` is what it came from. */
   fail(contextId: number, name: string, error: unknown): void;
+  /** How long a handler may wait, in milliseconds; 0 = as long as it wants. */
+  readonly waitMsMax: number;
+  monotonicMs(): number;
+  /**
+   * The handler `name` of context `contextId` has waited for too long. "failed": its stream has
+   * been answered by the failure policy; "passed": the stream, or the plugin, goes on without it.
+   */
+  giveUp(contextId: number, name: string): "failed" | "passed";
   /** Calls `run` once after `delayMs`, unless the returned function is called before. */
   after(delayMs: number, run: () => void): () => void;
   /** Says on the log that the guest did something wrong that does not end it. */

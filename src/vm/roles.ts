@@ -239,6 +239,8 @@ export interface VmEventHost {
   suspendedTooLong(plugin: string): void;
   /** A callback could not wait for a suspended call: too many do. */
   waitRefused(plugin: string): void;
+  /** A handler of its script waited for too long: its stream was given up. */
+  waitedTooLong(plugin: string): void;
   /** Its guest logs more than it may: a line was dropped. */
   lineDropped(plugin: string): void;
 }

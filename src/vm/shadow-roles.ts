@@ -74,6 +74,7 @@ function ownEvents(events: VmEventHost): VmEventHost {
     suspended: (plugin) => events.suspended(own(plugin)),
     suspendedTooLong: (plugin) => events.suspendedTooLong(own(plugin)),
     waitRefused: (plugin) => events.waitRefused(own(plugin)),
+    waitedTooLong: (plugin) => events.waitedTooLong(own(plugin)),
     lineDropped: (plugin) => events.lineDropped(own(plugin)),
   };
 }

@@ -124,7 +124,7 @@ export class Vm implements HostcallEnv {
       const instance = linkModule(this.#engine, code, {
         sources,
         memory: this.memory,
-        gate: new VmGate(this),
+        gate: new VmGate(this, this.#isolation.handlerWaitMsMax),
       });
       this.#bind(instance, allocate);
       runEntryPoint(instance, this.call);

@@ -83,6 +83,16 @@ before(async () => {
         name: "open",
         plugins: [{ name: "asking-open", code, vmId: "open", more: { fail_open: true } }],
       },
+      {
+        name: "impatient",
+        plugins: [{ name: "asking-impatient", code, vmId: "impatient" }],
+        limits: { handler_wait_max: "1s" },
+      },
+      {
+        name: "idle",
+        plugins: [{ name: "asking", code }],
+        manager: { stream_idle_timeout: "0.2s" },
+      },
     ],
     cluster("service", service.port),
     { args: ["--watch"] },
@@ -170,6 +180,31 @@ test("a client that leaves ends the wait of its handler, and nothing fails", lim
   held[0]?.write(plainResponse(200, "too late"));
   assert.equal((await send("x-ask: /now\r\n")).status, 200);
   assert.equal(failures(), before);
+});
+
+test(
+  "a handler that waits too long gives its stream up, and the filter serves on",
+  limits,
+  async () => {
+    const name = "asking-impatient";
+    const answer = await rig.send("impatient", { headers: "x-ask: /hold\r\n" });
+    assert.equal(answer.status, 503);
+    const line = "onRequestHeaders has waited for 1 s (handler_wait_max): its stream is failed";
+    await untilLogged(rig.proxy, (text) => text.includes(name) && text.endsWith(line));
+    await untilLogged(rig.proxy, (text) => text.includes(name) && text.endsWith("left /hold"));
+    assert.equal(await rig.proxy.stat(`wasm.${name}.handlers_given_up`), 1);
+    assert.equal(await rig.proxy.stat(`wasm.${name}.vm_failed`), 0);
+    assert.equal((await rig.send("impatient", { headers: "x-ask: /now\r\n" })).status, 200);
+  },
+);
+
+test("a stream that times out while its handler waits ends the wait", limits, async () => {
+  const left = (): number => rig.proxy.log.split("left /hold").length;
+  const before = left();
+  const answer = await rig.send("idle", { headers: "x-ask: /hold\r\n" });
+  assert.equal(answer.status, 504);
+  while (left() === before) await wait(5);
+  assert.equal((await send("x-ask: /now\r\n")).status, 200);
 });
 
 test(

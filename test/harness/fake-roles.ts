@@ -97,6 +97,7 @@ export class FakeThread implements ThreadRoles {
     suspended: (plugin: string) => this.#note(`suspended ${plugin}`),
     suspendedTooLong: (plugin: string) => this.#note(`suspended too long ${plugin}`),
     waitRefused: (plugin: string) => this.#note(`wait refused ${plugin}`),
+    waitedTooLong: (plugin: string) => this.#note(`waited too long ${plugin}`),
     lineDropped: (): void => {
       this.droppedLines++;
     },

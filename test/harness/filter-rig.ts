@@ -53,6 +53,8 @@ export interface ListenerSpec {
   readonly bufferBytes?: number;
   /** Limits of the plugins. */
   readonly limits?: object;
+  /** Further fields of the connection manager. */
+  readonly manager?: object;
 }
 
 function stringValue(value: string): object {
@@ -105,6 +107,7 @@ function listener(spec: ListenerSpec): object {
   const manager = {
     "@type": `${TYPE}.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: spec.name,
+    ...spec.manager,
     route_config: {
       name: "local",
       virtual_hosts: [{ name: "the-host", domains: ["*"], routes }],

@@ -19,6 +19,7 @@ import { bytesOf, type Host, OUT_NUMBER } from "./host.ts";
 import { ContextLog, ContextProperties } from "./log-and-properties.ts";
 import { ContextMetrics, type MetricIds } from "./metrics.ts";
 import { ContextQueues, ContextSharedData } from "./shared-state.ts";
+import type { LimitedWait } from "./wait-limit.ts";
 import { Waits } from "./waits.ts";
 
 /** What the contexts of one VM share. */
@@ -127,9 +128,11 @@ export class PluginContext extends BaseContext implements RootContext {
 }
 
 /** A handler of one half of a stream that waits, and what came meanwhile. */
-export interface WaitingHalf {
+export interface WaitingHalf extends LimitedWait {
   /** A handler waits. */
   isBusy: boolean;
+  /** Its name. */
+  handler: string;
   endOfStream: boolean;
   hasTrailers: boolean;
   /** A look at what came is due. */

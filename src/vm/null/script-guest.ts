@@ -14,6 +14,7 @@ import { readBuffer } from "./headers.ts";
 import { type Host, utf8Of } from "./host.ts";
 import type { LoadedFilter, Script } from "./script.ts";
 import { StreamRunner } from "./stream-runner.ts";
+import { type LimitedWait, WaitLimit } from "./wait-limit.ts";
 
 type Callbacks = Partial<Record<CallbackName, GuestFunction>>;
 type PluginHandler = (root: PluginContext, detail?: number) => unknown;
@@ -28,6 +29,7 @@ export class ScriptGuest {
   readonly #script: Script;
   readonly #filter: LoadedFilter;
   readonly #shared: Shared;
+  readonly #limit: WaitLimit;
   readonly #runner: StreamRunner;
   readonly #plugins = new Map<number, PluginContext>();
   readonly #streams = new Map<number, StreamHttpContext>();
@@ -38,7 +40,8 @@ export class ScriptGuest {
     this.#filter = filter;
     this.#shared = { host, callouts: new Callouts(host), metricIds: new Map() };
     const trap = (error: unknown): unknown => script.trap(error);
-    this.#runner = new StreamRunner({ host, handlers: filter, trap });
+    this.#limit = new WaitLimit(host.gate);
+    this.#runner = new StreamRunner({ host, handlers: filter, limit: this.#limit, trap });
   }
 
   callbacks(): Callbacks {
@@ -96,10 +99,7 @@ export class ScriptGuest {
     if (onTick !== null) {
       callbacks.proxy_on_tick = this.#forPlugin((plugin) => {
         if (plugin.ticking) return 0;
-        plugin.ticking = true;
-        this.#beside(plugin, "onTick", onTick(plugin), () => {
-          plugin.ticking = false;
-        });
+        this.#tick(plugin, onTick);
         return 0;
       });
     }
@@ -110,6 +110,23 @@ export class ScriptGuest {
       });
     }
     return callbacks;
+  }
+
+  /** The next tick comes when this one's promise has settled, or has waited for too long. */
+  #tick(plugin: PluginContext, onTick: PluginHandler): void {
+    const wait: LimitedWait = {
+      deadlineMs: 0,
+      expire: () => {
+        this.#host.gate.giveUp(plugin.id, "onTick");
+        plugin.ticking = false;
+      },
+    };
+    plugin.ticking = true;
+    this.#limit.begin(wait);
+    this.#beside(plugin, "onTick", onTick(plugin), () => {
+      this.#limit.end(wait);
+      plugin.ticking = false;
+    });
   }
 
   #streamCallbacks(): Callbacks {

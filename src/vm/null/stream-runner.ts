@@ -17,12 +17,14 @@ import {
 } from "./handlers.ts";
 import type { BufferBody } from "./headers.ts";
 import type { Host } from "./host.ts";
+import type { WaitLimit } from "./wait-limit.ts";
 
 /** A handler, bound to its filter. */
 type Handler = (ctx: StreamHttpContext, event?: unknown) => unknown;
 export type StreamHandlers = Readonly<Partial<Record<StreamHandlerName, Handler>>>;
 
 interface RunnerOptions {
+  readonly limit: WaitLimit;
   readonly host: Host;
   readonly handlers: StreamHandlers;
   /** The error as it is told: where it happened in the author's files. */
@@ -42,12 +44,36 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value;
 }
 
+class BusyHalf implements WaitingHalf {
+  isBusy = true;
+  endOfStream = false;
+  hasTrailers = false;
+  isLookDue = false;
+  handler = "";
+  deadlineMs = 0;
+  readonly #runner: StreamRunner;
+  readonly #ctx: StreamHttpContext;
+  readonly #which: 0 | 1;
+
+  constructor(runner: StreamRunner, ctx: StreamHttpContext, which: 0 | 1) {
+    this.#runner = runner;
+    this.#ctx = ctx;
+    this.#which = which;
+  }
+
+  expire(): void {
+    this.#runner.expired(this.#ctx, this.#which, this);
+  }
+}
+
 export class StreamRunner {
+  readonly limit: WaitLimit;
   readonly #host: Host;
   readonly #handlers: StreamHandlers;
   readonly #trap: (error: unknown) => unknown;
 
-  constructor({ host, handlers, trap }: RunnerOptions) {
+  constructor({ host, handlers, limit, trap }: RunnerOptions) {
+    this.limit = limit;
     this.#host = host;
     this.#handlers = handlers;
     this.#trap = trap;
@@ -90,12 +116,7 @@ export class StreamRunner {
   }
 
   #wait(ctx: StreamHttpContext, row: HandlerRow, promise: PromiseLike<unknown>): number {
-    const half: WaitingHalf = {
-      isBusy: true,
-      endOfStream: false,
-      hasTrailers: false,
-      isLookDue: false,
-    };
+    const half = new BusyHalf(this, ctx, row.half);
     ctx.halves[row.half] = half;
     this.#follow(ctx, row, half, promise);
     return WAITING_STATUS[row.kind];
@@ -107,10 +128,26 @@ export class StreamRunner {
     half: WaitingHalf,
     promise: PromiseLike<unknown>,
   ): void {
+    const { limit } = this;
+    half.handler = row.handler;
+    limit.begin(half);
     promise.then(
-      (action) => this.#attempt(ctx, row, () => this.#settled(ctx, row, half, action)),
-      (error) => this.#failed(ctx, row, error),
+      (action) => {
+        limit.end(half);
+        this.#attempt(ctx, row, () => this.#settled(ctx, row, half, action));
+      },
+      (error) => {
+        limit.end(half);
+        this.#failed(ctx, row, error);
+      },
     );
+  }
+
+  /** The handler of `half` has waited for too long. */
+  expired(ctx: StreamHttpContext, which: 0 | 1, half: WaitingHalf): void {
+    if (ctx.waits.ended || ctx.halves[which] !== half || !half.isBusy) return;
+    if (this.#host.gate.giveUp(ctx.id, half.handler) === "passed") ctx.resume(which);
+    else ctx.halves[which] = null;
   }
 
   /** The handler of `row` that waited has decided. */

@@ -32,7 +32,7 @@ describe("limits of plugins", () => {
   test("are all read", () => {
     const fields =
       "{memory_max_mib: 64, memory_total_mib: 512, cpu_budget: 0.25s, start_cpu_budget: 5s, " +
-      "callback_cpu_budgets: {proxy_on_tick: 3s}, crashes_max: 4, crash_window: 30s, warm_standby: false}";
+      "callback_cpu_budgets: {proxy_on_tick: 3s}, crashes_max: 4, crash_window: 30s, warm_standby: false, handler_wait_max: 2s}";
     const expected: IsolationConfig = {
       memoryBytesMax: 64 * MIB,
       memoryTotalBytesMax: 512 * MIB,
@@ -44,6 +44,7 @@ describe("limits of plugins", () => {
       suspensionMsMax: 60_000,
       crashWindowMs: 30_000,
       publicKeys: null,
+      handlerWaitMsMax: 2_000,
       hasStandby: false,
     };
     assert.deepEqual(isolation(fields), expected);
