@@ -5,7 +5,6 @@ import type {
 } from "../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import type { Wasm } from "../gen/envoy/extensions/filters/network/wasm/v3/wasm_pb.ts";
 import { compileAccessLogs } from "./compile-access-log.ts";
-import { NULL_RUNTIME } from "./compile-script.ts";
 import { compilePlugin, type ListenerOfPlugin } from "./compile-wasm.ts";
 import { durationMs, type Place } from "./place.ts";
 import type { PluginConfig, TcpProxyConfig } from "./types.ts";
@@ -20,13 +19,7 @@ export function compileNetworkWasm(
   place: Place,
 ): PluginConfig | null {
   const at = place.child("config");
-  if (message.config !== undefined) {
-    if (message.config.vm.value?.runtime === NULL_RUNTIME) {
-      const field = at.child("vm_config").child("runtime");
-      field.problem("filters of the null engine are HTTP filters", "use a Wasm module");
-    }
-    return compilePlugin(message.config, listener, at);
-  }
+  if (message.config !== undefined) return compilePlugin(message.config, listener, at);
   at.problem("config is required", "add config with vm_config");
   return null;
 }

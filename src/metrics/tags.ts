@@ -29,7 +29,7 @@ const TAGS = [
   {
     label: "envoy_wasm_plugin",
     pattern:
-      /^wasm\.(?!envoy\.)((.+)\.)(?:vm_(?:reload_|failed|cut_off|kept_out)|cost\.|log_lines_|handlers_)/d,
+      /^wasm\.(?!envoy\.)((.+)\.)(?:vm_(?:reload_|failed|cut_off|kept_out)|cost\.|log_lines_|handlers_|calls_suspended|suspension_|waits_refused)/d,
   },
   { label: "granary_callback", pattern: /^wasm\..+\.cost\.((\w+)\.)(?:calls|time_us)$/d },
   { label: "granary_hostcall", pattern: /^wasm\..+\.cost\.((\w+)\.)hostcalls$/d },

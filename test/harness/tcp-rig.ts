@@ -8,8 +8,8 @@ const E = "type.googleapis.com/envoy.extensions";
 
 export interface TcpListenerSpec {
   readonly name: string;
-  /** Code of Wasm filters, by plugin name. */
-  readonly filters?: Readonly<Record<string, Uint8Array>>;
+  /** Code of Wasm filters by plugin name, or file names of scripts. */
+  readonly filters?: Readonly<Record<string, Uint8Array | string>>;
   /** Further fields of each plugin. */
   readonly plugin?: object;
   /** Fields of tcp_proxy; `cluster: upstream` by default. */
@@ -23,9 +23,13 @@ const LOG_FORMAT =
   "tcp %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_CLUSTER% " +
   "%CONNECTION_TERMINATION_DETAILS% %PROTOCOL%\n";
 
-function wasmFilter(name: string, code: Uint8Array, more: object): object {
-  const local = { inline_bytes: Buffer.from(code).toString("base64") };
-  const vm = { vm_id: name, code: { local } };
+function wasmFilter(name: string, code: Uint8Array | string, more: object): object {
+  const isScript = typeof code === "string";
+  const local = isScript
+    ? { filename: code }
+    : { inline_bytes: Buffer.from(code).toString("base64") };
+  const runtime = isScript ? { runtime: "envoy.wasm.runtime.null" } : {};
+  const vm = { vm_id: name, code: { local }, ...runtime };
   const config = { name, vm_config: vm, ...more };
   return { name, typed_config: { "@type": `${E}.filters.network.wasm.v3.Wasm`, config } };
 }

@@ -53,8 +53,8 @@ export interface BodyEvent {
   readonly endOfStream: boolean;
 }
 
-/** What a filter may have; each handler that is missing costs nothing. */
-export interface Filter<State = Record<string, unknown>> {
+/** Handlers of the plugin itself. */
+export interface PluginHandlers {
   /** The VM starts; false refuses to. */
   onVmStart?(root: RootContext): boolean | Nothing;
   /** The plugin starts; false refuses to. A promise is work that goes on beside streams. */
@@ -65,7 +65,10 @@ export interface Filter<State = Record<string, unknown>> {
   onQueueReady?(root: RootContext, queue: number): Nothing | Promise<void>;
   /** The plugin ends: no streams are left. A promise is waited for, up to the drain's limit. */
   onShutdown?(root: RootContext): Nothing | Promise<void>;
+}
 
+/** What a filter may have; each handler that is missing costs nothing. */
+export interface Filter<State = Record<string, unknown>> extends PluginHandlers {
   onRequestHeaders?(ctx: HttpContext<State>, event: HeadersEvent): Handled;
   onRequestBody?(ctx: HttpContext<State>, event: BodyEvent): Handled;
   onRequestTrailers?(ctx: HttpContext<State>): Handled;
@@ -76,6 +79,30 @@ export interface Filter<State = Record<string, unknown>> {
   onLog?(ctx: HttpContext<State>): void;
   /** The stream is over: the last that is heard of it. */
   onDone?(ctx: HttpContext<State>): void;
+}
+
+/** Who closed a connection. */
+export type PeerType = "local" | "remote" | "unknown";
+
+/**
+ * What a filter of TCP chains may have. "continue" and "pause" are the actions; what is paused goes
+ * on by `continueDownstream()` and `continueUpstream()`.
+ */
+export interface NetworkFilter<State = Record<string, unknown>> extends PluginHandlers {
+  /** A client has connected; paused, there is no connection to an upstream yet. */
+  onNewConnection?(connection: ConnectionContext<State>): Handled;
+  /** Bytes of the client. Those that were kept are shown again, together with what has come. */
+  onDownstreamData?(connection: ConnectionContext<State>, event: BodyEvent): Handled;
+  /** Bytes of the upstream, likewise. */
+  onUpstreamData?(connection: ConnectionContext<State>, event: BodyEvent): Handled;
+  /** The client's connection is closed. Not waited for, as the next three. */
+  onDownstreamClose?(connection: ConnectionContext<State>, by: PeerType): void;
+  /** The upstream sends nothing more: told once its last bytes have been shown. */
+  onUpstreamClose?(connection: ConnectionContext<State>): void;
+  /** The connection is over; everything can still be read. */
+  onLog?(connection: ConnectionContext<State>): void;
+  /** The connection is over: the last that is heard of it. */
+  onDone?(connection: ConnectionContext<State>): void;
 }
 
 /** One header map of a stream. */
@@ -320,4 +347,21 @@ export interface HttpContext<State = Record<string, unknown>> extends Context {
   resetStream(): void;
   /** The route is chosen again by the present headers. */
   clearRouteCache(): void;
+}
+
+/** One proxied TCP connection. */
+export interface ConnectionContext<State = Record<string, unknown>> extends Context {
+  readonly root: RootContext;
+  /** Bytes of the client that are here now: from its handler on until they are let go. */
+  readonly downstream: Body;
+  /** Bytes of the upstream. */
+  readonly upstream: Body;
+  /** The filter's own, empty at the beginning. */
+  state: State;
+  /** Aborted when the connection has ended. */
+  readonly signal: AbortSignal;
+  continueDownstream(): void;
+  continueUpstream(): void;
+  /** Closes the client's connection once what was written has left. */
+  close(): void;
 }

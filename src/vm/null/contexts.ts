@@ -14,7 +14,7 @@ import type {
 } from "./api.ts";
 import type { Callouts } from "./callouts.ts";
 import { callForeign } from "./foreign.ts";
-import { headerBlock, StreamMessage } from "./headers.ts";
+import { type BufferBody, headerBlock, StreamMessage } from "./headers.ts";
 import { bytesOf, type Host, OUT_NUMBER } from "./host.ts";
 import { ContextLog, ContextProperties } from "./log-and-properties.ts";
 import { ContextMetrics, type MetricIds } from "./metrics.ts";
@@ -141,19 +141,54 @@ export interface WaitingHalf extends LimitedWait {
 
 type Halves = [WaitingHalf | null, WaitingHalf | null];
 
-export class StreamHttpContext extends BaseContext implements HttpContext {
+/** What HTTP streams and connections have in common: two halves whose handlers may wait. */
+export abstract class StreamBase extends BaseContext {
+  abstract readonly kind: "http" | "tcp";
   readonly root: PluginContext;
   state: Record<string, unknown> = {};
-  /** By STREAM_TYPE; null: no handler of the half waits or has left something behind. */
+  /** Null: no handler of the half waits or has left something behind. */
   readonly halves: Halves = [null, null];
-  #request: StreamMessage | null = null;
-  #response: StreamMessage | null = null;
   #abort: AbortController | null = null;
 
   constructor(id: number, root: PluginContext, shared: Shared) {
     super(id, shared);
     this.root = root;
   }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.waits.ended) this.#abort.abort();
+    return this.#abort.signal;
+  }
+
+  abstract body(half: 0 | 1): BufferBody;
+
+  /** What the ABI calls the half. */
+  protected abstract streamType(half: 0 | 1): number;
+
+  /** Lets one half go on; what waits for it is forgotten. */
+  resume(half: 0 | 1): void {
+    this.halves[half] = null;
+    const body = this.body(half);
+    body.hidden = 0;
+    body.unseen = 0;
+    const { host } = this.shared;
+    host.act(this.id);
+    host.calls.proxy_continue_stream(this.streamType(half));
+    host.done();
+  }
+
+  /** The stream is over. */
+  end(): void {
+    this.#abort?.abort();
+    this.waits.end();
+  }
+}
+
+export class StreamHttpContext extends StreamBase implements HttpContext {
+  readonly kind = "http";
+  #request: StreamMessage | null = null;
+  #response: StreamMessage | null = null;
 
   get request(): StreamMessage {
     this.#request ??= new StreamMessage(this.shared.host, this.id, STREAM_TYPE.request);
@@ -163,12 +198,6 @@ export class StreamHttpContext extends BaseContext implements HttpContext {
   get response(): StreamMessage {
     this.#response ??= new StreamMessage(this.shared.host, this.id, STREAM_TYPE.response);
     return this.#response;
-  }
-
-  get signal(): AbortSignal {
-    this.#abort ??= new AbortController();
-    if (this.waits.ended) this.#abort.abort();
-    return this.#abort.signal;
   }
 
   sendLocalResponse(status: number, response: LocalResponse = {}): void {
@@ -219,25 +248,11 @@ export class StreamHttpContext extends BaseContext implements HttpContext {
     host.done();
   }
 
-  /** Lets one half go on; what waits for it is forgotten. */
-  resume(half: 0 | 1): void {
-    this.halves[half] = null;
-    const { body } = this.message(half);
-    body.hidden = 0;
-    body.unseen = 0;
-    const { host } = this.shared;
-    host.act(this.id);
-    host.calls.proxy_continue_stream(half);
-    host.done();
+  body(half: 0 | 1): BufferBody {
+    return (half === STREAM_TYPE.request ? this.request : this.response).body;
   }
 
-  message(half: 0 | 1): StreamMessage {
-    return half === STREAM_TYPE.request ? this.request : this.response;
-  }
-
-  /** The stream is over. */
-  end(): void {
-    this.#abort?.abort();
-    this.waits.end();
+  protected streamType(half: 0 | 1): number {
+    return half;
   }
 }

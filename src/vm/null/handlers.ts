@@ -5,7 +5,7 @@
 import type { CallbackName } from "../../abi/callback-table.ts";
 import { GUEST_HEADERS_STATUS, STREAM_TYPE } from "../../abi/enums.ts";
 import { DATA_STATUS, TRAILERS_STATUS } from "../types.ts";
-import type { Action, Filter } from "./api.ts";
+import type { Action, Filter, NetworkFilter } from "./api.ts";
 
 export type StreamHandlerName =
   | "onRequestHeaders"
@@ -13,12 +13,15 @@ export type StreamHandlerName =
   | "onRequestTrailers"
   | "onResponseHeaders"
   | "onResponseBody"
-  | "onResponseTrailers";
+  | "onResponseTrailers"
+  | "onNewConnection"
+  | "onDownstreamData"
+  | "onUpstreamData";
 
 export interface HandlerRow {
   readonly handler: StreamHandlerName;
   readonly half: 0 | 1;
-  readonly kind: "headers" | "body" | "trailers";
+  readonly kind: "headers" | "body" | "trailers" | "connection" | "bytes";
 }
 
 const { request, response } = STREAM_TYPE;
@@ -32,6 +35,13 @@ export const STREAM_CALLBACKS = {
   proxy_on_response_trailers: { handler: "onResponseTrailers", half: response, kind: "trailers" },
 } as const satisfies Partial<Record<CallbackName, HandlerRow>>;
 
+/** The same of connections. */
+export const CONNECTION_CALLBACKS = {
+  proxy_on_new_connection: { handler: "onNewConnection", half: 0, kind: "connection" },
+  proxy_on_downstream_data: { handler: "onDownstreamData", half: 0, kind: "bytes" },
+  proxy_on_upstream_data: { handler: "onUpstreamData", half: 1, kind: "bytes" },
+} as const satisfies Partial<Record<CallbackName, HandlerRow>>;
+
 /** Handlers of the plugin itself, and of a stream's end. */
 export const OTHER_HANDLERS = [
   "onVmStart",
@@ -41,9 +51,20 @@ export const OTHER_HANDLERS = [
   "onShutdown",
   "onLog",
   "onDone",
-] as const satisfies readonly (keyof Filter)[];
+  "onDownstreamClose",
+  "onUpstreamClose",
+] as const satisfies readonly (keyof Filter | keyof NetworkFilter)[];
 
 type Statuses = Readonly<Record<Action, number | null>>;
+
+/** What stops, and nothing else. */
+const STOPS: Statuses = {
+  continue: TRAILERS_STATUS.continue,
+  pause: TRAILERS_STATUS.stop,
+  pauseAndBuffer: null,
+  pauseAndWatermark: null,
+  pauseNoBuffer: null,
+};
 
 /** What an action is on the wire; null: it has no meaning there. */
 const STATUSES: Readonly<Record<HandlerRow["kind"], Statuses>> = {
@@ -61,13 +82,9 @@ const STATUSES: Readonly<Record<HandlerRow["kind"], Statuses>> = {
     pauseAndWatermark: DATA_STATUS.stopAndWatermark,
     pauseNoBuffer: DATA_STATUS.stopNoBuffer,
   },
-  trailers: {
-    continue: TRAILERS_STATUS.continue,
-    pause: TRAILERS_STATUS.stop,
-    pauseAndBuffer: null,
-    pauseAndWatermark: null,
-    pauseNoBuffer: null,
-  },
+  trailers: STOPS,
+  connection: STOPS,
+  bytes: STOPS,
 };
 
 /** While a promise is waited for: all of the stream waits, and its sender. */
@@ -75,6 +92,8 @@ export const WAITING_STATUS: Readonly<Record<HandlerRow["kind"], number>> = {
   headers: GUEST_HEADERS_STATUS.stopAllIterationAndWatermark,
   body: DATA_STATUS.stopAndWatermark,
   trailers: TRAILERS_STATUS.stop,
+  connection: TRAILERS_STATUS.stop,
+  bytes: TRAILERS_STATUS.stop,
 };
 
 /** The status of what a handler returned. Throws when that is no action of this kind. */

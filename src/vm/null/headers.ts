@@ -168,12 +168,17 @@ export class BufferBody implements Body {
   }
 
   get size(): number {
+    return Math.max(0, this.kept() - this.hidden - this.unseen);
+  }
+
+  /** All bytes that are kept, whoever may see them. */
+  protected kept(): number {
     const host = this.#host;
     host.begin();
     host.act(this.#id);
     const status = host.calls.proxy_get_buffer_status(this.#type, OUT_NUMBER, OUT_PTR);
     host.done();
-    return status === STATUS.ok ? Math.max(0, host.resultNumber() - this.hidden - this.unseen) : 0;
+    return status === STATUS.ok ? host.resultNumber() : 0;
   }
 
   bytes(start = 0, lengthMax = ALL): Uint8Array {

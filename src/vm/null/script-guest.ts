@@ -6,10 +6,12 @@ import type { CallbackName } from "../../abi/callback-table.ts";
 import { BUFFER_TYPE } from "../../abi/enums.ts";
 import { AssertionError } from "../../base/assert.ts";
 import type { GuestFunction } from "../engine.ts";
+import type { PeerType } from "./api.ts";
 import { Callouts } from "./callouts.ts";
-import { PluginContext, type Shared, StreamHttpContext } from "./contexts.ts";
+import { StreamConnectionContext } from "./connection-context.ts";
+import { PluginContext, type Shared, type StreamBase, StreamHttpContext } from "./contexts.ts";
 import { ContextEndedError } from "./errors.ts";
-import { type HandlerRow, STREAM_CALLBACKS } from "./handlers.ts";
+import { CONNECTION_CALLBACKS, type HandlerRow, STREAM_CALLBACKS } from "./handlers.ts";
 import { readBuffer } from "./headers.ts";
 import { type Host, utf8Of } from "./host.ts";
 import type { LoadedFilter, Script } from "./script.ts";
@@ -18,6 +20,11 @@ import { type LimitedWait, WaitLimit } from "./wait-limit.ts";
 
 type Callbacks = Partial<Record<CallbackName, GuestFunction>>;
 type PluginHandler = (root: PluginContext, detail?: number) => unknown;
+
+const NEW_CONNECTION = CONNECTION_CALLBACKS.proxy_on_new_connection;
+const CLOSES = ["onDownstreamClose", "onUpstreamClose"] as const;
+/** ABI 2.7, PeerType. */
+const PEERS: readonly PeerType[] = ["unknown", "local", "remote"];
 
 /** Of handlers with the result "accepted": only false refuses. */
 function accepted(result: unknown): number {
@@ -32,7 +39,7 @@ export class ScriptGuest {
   readonly #limit: WaitLimit;
   readonly #runner: StreamRunner;
   readonly #plugins = new Map<number, PluginContext>();
-  readonly #streams = new Map<number, StreamHttpContext>();
+  readonly #streams = new Map<number, StreamBase>();
 
   constructor(host: Host, script: Script, filter: LoadedFilter) {
     this.#host = host;
@@ -49,13 +56,14 @@ export class ScriptGuest {
       ...this.#lifeCallbacks(),
       ...this.#pluginCallbacks(),
       ...this.#streamCallbacks(),
+      ...this.#connectionCallbacks(),
       ...this.#calloutCallbacks(),
     };
   }
 
   /** Contexts come and go. */
   #lifeCallbacks(): Callbacks {
-    const onDone = this.#filter["onDone"] as ((ctx: StreamHttpContext) => unknown) | undefined;
+    const onDone = this.#filter["onDone"] as ((ctx: StreamBase) => unknown) | undefined;
     return {
       proxy_on_context_create: (id = 0, parent = 0) => this.#create(id, parent),
       proxy_on_done: this.#guarded((id) => {
@@ -134,7 +142,7 @@ export class ScriptGuest {
     for (const [name, row] of Object.entries(STREAM_CALLBACKS)) {
       if (this.#isWanted(row)) callbacks[name as CallbackName] = this.#streamCallback(row);
     }
-    const onLog = this.#filter["onLog"] as ((ctx: StreamHttpContext) => unknown) | undefined;
+    const onLog = this.#filter["onLog"] as ((ctx: StreamBase) => unknown) | undefined;
     if (onLog !== undefined) {
       callbacks.proxy_on_log = this.#guarded((id) => {
         const ctx = this.#streams.get(id);
@@ -147,8 +155,44 @@ export class ScriptGuest {
     return callbacks;
   }
 
+  /** Connections, for network filters. */
+  #connectionCallbacks(): Callbacks {
+    const filter = this.#filter;
+    const names = [...Object.values(CONNECTION_CALLBACKS).map(({ handler }) => handler), ...CLOSES];
+    if (!names.some((name) => Object.hasOwn(filter, name))) return {};
+    const callbacks: Callbacks = {
+      proxy_on_new_connection: this.#guarded((id) => {
+        const root = this.#streams.get(id)?.root;
+        if (root === undefined) return 0;
+        const connection = new StreamConnectionContext(id, root, this.#shared);
+        this.#streams.set(id, connection);
+        return this.#runner.onCallback(connection, NEW_CONNECTION, 0, 0);
+      }),
+      proxy_on_downstream_connection_close: this.#closeCallback("onDownstreamClose"),
+      proxy_on_upstream_connection_close: this.#closeCallback("onUpstreamClose"),
+    };
+    for (const name of ["proxy_on_downstream_data", "proxy_on_upstream_data"] as const) {
+      const row = CONNECTION_CALLBACKS[name];
+      callbacks[name] = this.#guarded((id, total, endStream) => {
+        const ctx = this.#streams.get(id);
+        if (!(ctx instanceof StreamConnectionContext)) return 0;
+        return this.#runner.onCallback(ctx, row, ctx.told(row.half, total), endStream);
+      });
+    }
+    return callbacks;
+  }
+
+  #closeCallback(name: (typeof CLOSES)[number]): GuestFunction {
+    const handler = this.#filter[name] as ((ctx: StreamBase, by: PeerType) => unknown) | undefined;
+    return this.#guarded((id, peer) => {
+      const ctx = this.#streams.get(id);
+      if (ctx !== undefined) handler?.(ctx, PEERS[peer] ?? "unknown");
+      return 0;
+    });
+  }
+
   /** A stream that has ended, read under the id of plugin `id`. */
-  #logOf(id: number, onLog: (ctx: StreamHttpContext) => unknown): void {
+  #logOf(id: number, onLog: (ctx: StreamBase) => unknown): void {
     const plugin = this.#plugins.get(id);
     if (plugin !== undefined) onLog(new StreamHttpContext(id, plugin, this.#shared));
   }

@@ -6,13 +6,14 @@ import { createRequire, SourceMap } from "node:module";
 import { compileFunction } from "node:vm";
 import { GuestTrap, ScriptTrap } from "../trap.ts";
 import type { ScriptCode } from "../types.ts";
-import { OTHER_HANDLERS, STREAM_CALLBACKS } from "./handlers.ts";
+import { CONNECTION_CALLBACKS, OTHER_HANDLERS, STREAM_CALLBACKS } from "./handlers.ts";
 
 const MAP_MARK = "//# sourceMappingURL=data:application/json;base64,";
 const FRAMES_MAX = 20;
 
 export const HANDLER_NAMES: readonly string[] = [
   ...Object.values(STREAM_CALLBACKS).map(({ handler }) => handler),
+  ...Object.values(CONNECTION_CALLBACKS).map(({ handler }) => handler),
   ...OTHER_HANDLERS,
 ];
 

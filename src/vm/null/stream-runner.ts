@@ -6,9 +6,10 @@
  */
 import { AssertionError } from "../../base/assert.ts";
 import { DATA_STATUS } from "../types.ts";
-import type { StreamHttpContext, WaitingHalf } from "./contexts.ts";
+import type { StreamBase, WaitingHalf } from "./contexts.ts";
 import { ContextEndedError } from "./errors.ts";
 import {
+  CONNECTION_CALLBACKS,
   type HandlerRow,
   STREAM_CALLBACKS,
   type StreamHandlerName,
@@ -20,7 +21,7 @@ import type { Host } from "./host.ts";
 import type { WaitLimit } from "./wait-limit.ts";
 
 /** A handler, bound to its filter. */
-type Handler = (ctx: StreamHttpContext, event?: unknown) => unknown;
+type Handler = (ctx: StreamBase, event?: unknown) => unknown;
 export type StreamHandlers = Readonly<Partial<Record<StreamHandlerName, Handler>>>;
 
 interface RunnerOptions {
@@ -31,10 +32,12 @@ interface RunnerOptions {
   trap(error: unknown): unknown;
 }
 
+const ALL_CALLBACKS = { ...STREAM_CALLBACKS, ...CONNECTION_CALLBACKS };
 const ROWS: Readonly<Record<StreamHandlerName, HandlerRow>> = Object.fromEntries(
-  Object.values(STREAM_CALLBACKS).map((row) => [row.handler, row]),
+  Object.values(ALL_CALLBACKS).map((row) => [row.handler, row]),
 ) as Record<StreamHandlerName, HandlerRow>;
 const BODY: readonly [HandlerRow, HandlerRow] = [ROWS.onRequestBody, ROWS.onResponseBody];
+const BYTES: readonly [HandlerRow, HandlerRow] = [ROWS.onDownstreamData, ROWS.onUpstreamData];
 const TRAILERS: readonly [HandlerRow, HandlerRow] = [
   ROWS.onRequestTrailers,
   ROWS.onResponseTrailers,
@@ -52,10 +55,10 @@ class BusyHalf implements WaitingHalf {
   handler = "";
   deadlineMs = 0;
   readonly #runner: StreamRunner;
-  readonly #ctx: StreamHttpContext;
+  readonly #ctx: StreamBase;
   readonly #which: 0 | 1;
 
-  constructor(runner: StreamRunner, ctx: StreamHttpContext, which: 0 | 1) {
+  constructor(runner: StreamRunner, ctx: StreamBase, which: 0 | 1) {
     this.#runner = runner;
     this.#ctx = ctx;
     this.#which = which;
@@ -80,7 +83,7 @@ export class StreamRunner {
   }
 
   /** A callback of the VM; its status. `a` and `b` are its parameters. */
-  onCallback(ctx: StreamHttpContext, row: HandlerRow, a: number, b: number): number {
+  onCallback(ctx: StreamBase, row: HandlerRow, a: number, b: number): number {
     const half = ctx.halves[row.half];
     if (half !== null) {
       if (row.kind !== "headers") return this.#arrived(ctx, row, half, a, b);
@@ -96,7 +99,7 @@ export class StreamRunner {
   /** Something for a half on which a handler waits, or that was left paused. */
   // biome-ignore lint/complexity/useMaxParams: per chunk; an object would be garbage
   #arrived(
-    ctx: StreamHttpContext,
+    ctx: StreamBase,
     row: HandlerRow,
     half: WaitingHalf,
     size: number,
@@ -104,7 +107,7 @@ export class StreamRunner {
   ): number {
     if (row.kind === "trailers") half.hasTrailers = true;
     else {
-      ctx.message(row.half).body.unseen += size;
+      ctx.body(row.half).unseen += size;
       half.endOfStream = endStream !== 0;
     }
     if (!half.isBusy && !half.isLookDue) {
@@ -115,7 +118,7 @@ export class StreamRunner {
     return WAITING_STATUS[row.kind];
   }
 
-  #wait(ctx: StreamHttpContext, row: HandlerRow, promise: PromiseLike<unknown>): number {
+  #wait(ctx: StreamBase, row: HandlerRow, promise: PromiseLike<unknown>): number {
     const half = new BusyHalf(this, ctx, row.half);
     ctx.halves[row.half] = half;
     this.#follow(ctx, row, half, promise);
@@ -123,7 +126,7 @@ export class StreamRunner {
   }
 
   #follow(
-    ctx: StreamHttpContext,
+    ctx: StreamBase,
     row: HandlerRow,
     half: WaitingHalf,
     promise: PromiseLike<unknown>,
@@ -144,20 +147,20 @@ export class StreamRunner {
   }
 
   /** The handler of `half` has waited for too long. */
-  expired(ctx: StreamHttpContext, which: 0 | 1, half: WaitingHalf): void {
+  expired(ctx: StreamBase, which: 0 | 1, half: WaitingHalf): void {
     if (ctx.waits.ended || ctx.halves[which] !== half || !half.isBusy) return;
     if (this.#host.gate.giveUp(ctx.id, half.handler) === "passed") ctx.resume(which);
     else ctx.halves[which] = null;
   }
 
   /** The handler of `row` that waited has decided. */
-  #settled(ctx: StreamHttpContext, row: HandlerRow, half: WaitingHalf, action: unknown): void {
+  #settled(ctx: StreamBase, row: HandlerRow, half: WaitingHalf, action: unknown): void {
     const status = statusOf(row, action);
     if (ctx.waits.ended || ctx.halves[row.half] !== half) return;
     half.isBusy = false;
-    const { body } = ctx.message(row.half);
+    const body = ctx.body(row.half);
     if (status === 0) this.#passed(ctx, row, half);
-    else if (row.kind === "body") {
+    else if (isData(row)) {
       if (status === DATA_STATUS.stopNoBuffer) body.replace("");
       // The next handler sees all that is kept.
       body.hidden = 0;
@@ -166,22 +169,25 @@ export class StreamRunner {
   }
 
   /** The handler lets go what it has seen; the half goes on unless more has come. */
-  #passed(ctx: StreamHttpContext, row: HandlerRow, half: WaitingHalf): void {
-    const { body } = ctx.message(row.half);
-    if (row.kind === "body" && hasNews(body, half)) body.hidden += body.size;
+  #passed(ctx: StreamBase, row: HandlerRow, half: WaitingHalf): void {
+    const body = ctx.body(row.half);
+    if (isData(row) && hasNews(body, half)) body.hidden += body.size;
     else ctx.resume(row.half);
   }
 
   /** The handlers see what came while nobody looked: body first, then trailers. */
-  #look(ctx: StreamHttpContext, which: 0 | 1, half: WaitingHalf): void {
+  #look(ctx: StreamBase, which: 0 | 1, half: WaitingHalf): void {
     half.isLookDue = false;
-    const { body } = ctx.message(which);
+    const body = ctx.body(which);
     if (ctx.waits.ended || ctx.halves[which] !== half) return;
     if (body.unseen > 0 || half.endOfStream) {
       const { endOfStream } = half;
       body.unseen = 0;
       half.endOfStream = false;
-      this.#run(ctx, BODY[which], half, { size: body.size, endOfStream });
+      this.#run(ctx, (ctx.kind === "tcp" ? BYTES : BODY)[which], half, {
+        size: body.size,
+        endOfStream,
+      });
     } else if (half.hasTrailers) {
       half.hasTrailers = false;
       this.#run(ctx, TRAILERS[which], half, undefined);
@@ -189,7 +195,7 @@ export class StreamRunner {
   }
 
   /** Runs a handler outside of any callback. */
-  #run(ctx: StreamHttpContext, row: HandlerRow, half: WaitingHalf, event: unknown): void {
+  #run(ctx: StreamBase, row: HandlerRow, half: WaitingHalf, event: unknown): void {
     this.#attempt(ctx, row, () => {
       half.isBusy = true;
       const result = this.#handlers[row.handler]?.(ctx, event);
@@ -199,7 +205,7 @@ export class StreamRunner {
   }
 
   /** Runs `step` outside of any callback; its errors fail the VM. */
-  #attempt(ctx: StreamHttpContext, row: HandlerRow, step: () => void): void {
+  #attempt(ctx: StreamBase, row: HandlerRow, step: () => void): void {
     try {
       step();
     } catch (error) {
@@ -207,12 +213,16 @@ export class StreamRunner {
     }
   }
 
-  #failed(ctx: StreamHttpContext, row: HandlerRow, error: unknown): void {
+  #failed(ctx: StreamBase, row: HandlerRow, error: unknown): void {
     if (error instanceof AssertionError) throw error;
     // The handler was left behind by its stream: there is nothing to fail.
     if (error instanceof ContextEndedError && ctx.waits.ended) return;
     this.#host.gate.fail(ctx.id, row.handler, this.#trap(error));
   }
+}
+
+function isData({ kind }: HandlerRow): boolean {
+  return kind === "body" || kind === "bytes";
 }
 
 function hasNews(body: BufferBody, half: WaitingHalf): boolean {
@@ -221,5 +231,5 @@ function hasNews(body: BufferBody, half: WaitingHalf): boolean {
 
 function eventOf(row: HandlerRow, amount: number, endOfStream: boolean): unknown {
   if (row.kind === "headers") return { count: amount, endOfStream };
-  return row.kind === "body" ? { size: amount, endOfStream } : undefined;
+  return isData(row) ? { size: amount, endOfStream } : undefined;
 }
