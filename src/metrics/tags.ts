@@ -13,6 +13,17 @@ interface TagRow {
 
 const ADDRESS = String.raw`(?:[_.\d]+|[_[\]a-fA-F\d]+)`;
 
+/** How the rows of a plugin's own stats begin: a plugin's metrics may be called anything else. */
+const PLUGIN_ROWS = [
+  "vm_(?:reload_|failed|cut_off|kept_out)",
+  "cost\\.",
+  "log_lines_",
+  "handlers_",
+  "calls_suspended",
+  "suspension_",
+  "waits_refused",
+].join("|");
+
 const TAGS = [
   { label: "envoy_response_code", pattern: /_rq(_(\d{3}))$/d },
   { label: "envoy_response_code_class", pattern: /_rq_((\d))xx$/d },
@@ -28,8 +39,7 @@ const TAGS = [
   },
   {
     label: "envoy_wasm_plugin",
-    pattern:
-      /^wasm\.(?!envoy\.)((.+)\.)(?:vm_(?:reload_|failed|cut_off|kept_out)|cost\.|log_lines_|handlers_|calls_suspended|suspension_|waits_refused)/d,
+    pattern: new RegExp(`^wasm\\.(?!envoy\\.)((.+)\\.)(?:${PLUGIN_ROWS})`, "d"),
   },
   { label: "granary_callback", pattern: /^wasm\..+\.cost\.((\w+)\.)(?:calls|time_us)$/d },
   { label: "granary_hostcall", pattern: /^wasm\..+\.cost\.((\w+)\.)hostcalls$/d },
