@@ -6,19 +6,10 @@
 import { implementedFields } from "./implemented.ts";
 import { IMPLEMENTED_VALUES, INSTEAD } from "./implemented-values.ts";
 import type { Rules } from "./pgv.ts";
-import { countViolation, durationNs, rulesOf, violation } from "./pgv.ts";
+import { countViolation, durationNs, isRequired, rulesInside, rulesOf, violation } from "./pgv.ts";
 import type { ProblemList } from "./problems.ts";
 import type { Any, DescField, ReflectList, ReflectMap, ReflectMessage } from "./protobuf.ts";
-import {
-  anyUnpack,
-  getOption,
-  isReflectMessage,
-  isWrapperDesc,
-  reflect,
-  registry,
-  required,
-  rules,
-} from "./protobuf.ts";
+import { anyUnpack, isReflectMessage, isWrapperDesc, reflect, registry } from "./protobuf.ts";
 
 /** Reports everything wrong inside `message`, which stands at `path` ("" = the bootstrap). */
 export function checkMessage(message: ReflectMessage, path: string, problems: ProblemList): void {
@@ -26,7 +17,7 @@ export function checkMessage(message: ReflectMessage, path: string, problems: Pr
   if (fields === null) return;
   const all = fields.includes("*");
   for (const oneof of message.desc.oneofs) {
-    if (message.oneofCase(oneof) !== undefined || !getOption(oneof, required)) continue;
+    if (message.oneofCase(oneof) !== undefined || !isRequired(oneof)) continue;
     const names = oneof.fields.map((field) => field.name).join(", ");
     if (oneof.fields.some((field) => problems.reported(join(path, field.name)))) continue;
     problems.add(path, `${oneof.name} is required`, `set one of ${names}`);
@@ -51,7 +42,7 @@ export function checkMessage(message: ReflectMessage, path: string, problems: Pr
 }
 
 function checkUnset(field: DescField, path: string, problems: ProblemList): void {
-  const found = rulesOf(getOption(field, rules));
+  const found = rulesOf(field);
   if (found === null) return;
   if (field.fieldKind === "list" || field.fieldKind === "map") {
     const wrong = countViolation(0, found.set);
@@ -73,7 +64,7 @@ function checkUnset(field: DescField, path: string, problems: ProblemList): void
 const EXPLICIT_PRESENCE = 1;
 
 function zeroOf(field: DescField): unknown {
-  const rulesKind = rulesOf(getOption(field, rules))?.kind;
+  const rulesKind = rulesOf(field)?.kind;
   if (rulesKind === "string") return "";
   if (rulesKind === "bytes") return new Uint8Array(0);
   return rulesKind === "bool" ? false : 0;
@@ -86,7 +77,7 @@ interface Slot {
 
 function checkSet(message: ReflectMessage, slot: Slot, problems: ProblemList): void {
   const { field, path } = slot;
-  const found = rulesOf(getOption(field, rules));
+  const found = rulesOf(field);
   const value: unknown = message.get(field);
   if (field.fieldKind === "list") {
     checkList(value as ReflectList, { slot, rules: found }, problems);
@@ -177,7 +168,7 @@ function checkEnumValue(value: unknown, { field, path }: Slot, problems: Problem
 /** Rules of the items of a list, or of the keys or values of a map. */
 function nested(value: unknown): Rules | null {
   if (!isReflectMessage(value)) return null;
-  return rulesOf(value.message as Parameters<typeof rulesOf>[0]);
+  return rulesInside(value.message as Parameters<typeof rulesInside>[0]);
 }
 
 function join(path: string, name: string): string {

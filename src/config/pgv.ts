@@ -3,8 +3,8 @@
  * it
  * looks at the meaning. Gives the reason of the first violation of a value, or null.
  */
-import type { DescField, FieldRules, Message } from "./protobuf.ts";
-import { reflect, registry } from "./protobuf.ts";
+import type { DescField, DescOneof, FieldRules, Message } from "./protobuf.ts";
+import { getOption, reflect, registry, required, rules } from "./protobuf.ts";
 
 /** The rules of one kind (`string`, `uint32`, ...): rule name -> value, set rules only. */
 export type RuleSet = Readonly<Record<string, unknown>>;
@@ -16,19 +16,48 @@ export interface Rules {
   readonly required: boolean;
 }
 
-const cache = new WeakMap<FieldRules, Rules>();
+/** By what the registry holds for good: an option is decoded anew whenever it is asked for. */
+const fieldRules = new Map<DescField, Rules | null>();
+const requiredOneofs = new Map<DescOneof, boolean>();
+/** Of the items of lists, and of the keys and values of maps. */
+const nestedRules = new WeakMap<FieldRules, Rules | null>();
 
-/** The rules as a plain record, or null when there are none. */
-export function rulesOf(field: FieldRules): Rules | null {
-  const known = cache.get(field);
-  if (known !== undefined) return known;
-  const { case: kind, value } = field.type;
+/** The rules of a field, or null when it has none. */
+export function rulesOf(field: DescField): Rules | null {
+  let known = fieldRules.get(field);
+  if (known === undefined) {
+    known = readRules(getOption(field, rules));
+    fieldRules.set(field, known);
+  }
+  return known;
+}
+
+/** Those inside of the rules of a list or a map; null when there are none. */
+export function rulesInside(message: FieldRules): Rules | null {
+  let known = nestedRules.get(message);
+  if (known === undefined) {
+    known = readRules(message);
+    nestedRules.set(message, known);
+  }
+  return known;
+}
+
+/** Whether one of the fields of `oneof` must be set. */
+export function isRequired(oneof: DescOneof): boolean {
+  let known = requiredOneofs.get(oneof);
+  if (known === undefined) {
+    known = getOption(oneof, required);
+    requiredOneofs.set(oneof, known);
+  }
+  return known;
+}
+
+function readRules(message: FieldRules): Rules | null {
+  const { case: kind, value } = message.type;
   const set = kind === undefined ? {} : setFields(value);
-  const required = field.message?.required === true || set["required"] === true;
-  if (kind === undefined && !required) return null;
-  const made = { kind: kind ?? "message", set, required };
-  cache.set(field, made);
-  return made;
+  const isNeeded = message.message?.required === true || set["required"] === true;
+  if (kind === undefined && !isNeeded) return null;
+  return { kind: kind ?? "message", set, required: isNeeded };
 }
 
 function setFields(message: Message): RuleSet {

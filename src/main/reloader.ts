@@ -8,6 +8,7 @@ import type { ServeOptions } from "./cli.ts";
 import { fetchMissing, loadProgram, type Program, type ProgramResult } from "./configuration.ts";
 import { CpuPool } from "./cpu-pool.ts";
 import { FileWatch } from "./file-watch.ts";
+import { HeapSweep, heapCollector } from "./heap-sweep.ts";
 import { LiveUpdate, type LiveUpdateParts } from "./live-update.ts";
 import { planTransports, type TransportPlan } from "./transports.ts";
 import { judgeUws } from "./uws-verdict.ts";
@@ -37,6 +38,7 @@ export class Reloader {
   readonly #pool = new CpuPool(systemClock);
   readonly #watch: FileWatch;
   readonly #xds: XdsStatus;
+  readonly #sweep = new HeapSweep(systemClock, heapCollector() ?? (() => undefined));
   #missingTimer: Timer | null = null;
   #isClosed = false;
 
@@ -48,7 +50,10 @@ export class Reloader {
       ...parts,
       load: () => this.#load(),
       planTransports: (program) => this.#planTransports(program),
-      settled: (loaded, report) => this.#xds.settle(loaded.xds, report, readText),
+      settled: (loaded, report) => {
+        this.#xds.settle(loaded.xds, report, readText);
+        this.#sweep.updated();
+      },
     });
     this.#watch = new FileWatch(systemClock, () => void this.update.reload("files changed"));
   }
@@ -62,6 +67,7 @@ export class Reloader {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#missingTimer?.cancel();
+    this.#sweep.close();
     this.#watch.close();
     await this.#pool.close();
   }

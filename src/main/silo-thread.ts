@@ -46,6 +46,8 @@ export class SiloThread implements ConnectionTarget {
   readonly #words: Int32Array;
   readonly #ledger: FdLedger;
   readonly #onEdge: OnSiloEdge;
+  /** Ends the waits of control calls that are under way. */
+  readonly #unanswered = new Set<() => void>();
   /** It starts plugins of an update: it may stand still as long as one that starts. */
   isPreparing = false;
   #state: SiloState = "starting";
@@ -60,7 +62,10 @@ export class SiloThread implements ConnectionTarget {
     this.#ledger = new FdLedger(() => Atomics.load(parts.words, SILO_WORDS.adopted));
     this.#onEdge = onEdge;
     this.ended = new Promise((resolve) => {
-      parts.worker.once("exit", () => resolve());
+      parts.worker.once("exit", () => {
+        for (const giveUp of this.#unanswered) giveUp();
+        resolve();
+      });
     });
   }
 
@@ -107,11 +112,20 @@ export class SiloThread implements ConnectionTarget {
   /** One control call. Null when the silo ended first or the call failed. */
   async call<T>(run: (remote: Remote<SiloControl>) => Promise<T>): Promise<T | null> {
     if (this.#state === "stopped") return null;
-    const answer = run(this.#remote).catch((error: unknown) => {
+    // Of its own: `ended` would keep everything that waits for it until the thread is gone.
+    let giveUp = (): void => undefined;
+    const gone = new Promise<null>((resolve) => {
+      giveUp = () => resolve(null);
+    });
+    this.#unanswered.add(giveUp);
+    try {
+      return await Promise.race([run(this.#remote), gone]);
+    } catch (error) {
       log.warn(`silo ${this.index}: control call failed: ${String(error)}`);
       return null;
-    });
-    return Promise.race([answer, this.ended.then(() => null)]);
+    } finally {
+      this.#unanswered.delete(giveUp);
+    }
   }
 
   /** Takes the edge of `event`. Edges out of the present state only; see SILO_STATES. */

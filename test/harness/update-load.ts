@@ -20,6 +20,10 @@ export interface UpdateLoadOptions {
   readonly concurrency: number;
   /** The load goes on until there were as many, also after the last update. */
   readonly answersMin?: number;
+  /** Answers before the first update: heaps grow with the first load, whatever is updated. */
+  readonly answersBefore?: number;
+  /** Beside this process's own environment. */
+  readonly env?: NodeJS.ProcessEnv;
   readonly args?: readonly string[];
 }
 
@@ -223,12 +227,13 @@ async function settledVms(proxy: ProxyProcess): Promise<readonly number[]> {
 export async function runUpdateLoad(options: UpdateLoadOptions): Promise<UpdateLoadReport> {
   const upstreams = [await numberedUpstream(0), await numberedUpstream(1)];
   const load = new UpdateLoad(upstreams);
-  const { concurrency, args = [] } = options;
-  const proxy = await startProxy({ yaml: load.yaml(), concurrency, args });
+  const { concurrency, args = [], env = {} } = options;
+  const proxy = await startProxy({ yaml: load.yaml(), concurrency, args, env });
   const port = proxy.port("main");
   const clients = Array.from({ length: options.connections }, () => load.client(port));
   const updateMs: number[] = [];
   const resident: number[] = [];
+  await load.answered(options.answersBefore ?? 0);
   for (let number = 0; number < options.updates; number++) {
     const startMs = performance.now();
     await load.update(proxy, number);
