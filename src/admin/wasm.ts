@@ -2,7 +2,7 @@
  * `/wasm`: the plugins and their VMs on every silo: state, memory, time, failures, versions. A page
  * for people, JSON for programs.
  */
-import type { FailureReport, PluginReport, VmReport } from "../silo/messages.ts";
+import type { FailureReport, PluginReport, PoolSeat, VmReport } from "../silo/messages.ts";
 import { type AdminHandler, type AdminResponse, json, type SiloVms, text, typed } from "./types.ts";
 
 const STYLE = `body, table { font-family: sans-serif }
@@ -32,6 +32,15 @@ function asJson({ silo, vms }: SiloVms): object {
       memory_bytes: vm.memoryBytes,
       memory_bytes_max: vm.memoryBytesMax,
       standby: vm.hasStandby,
+      pool:
+        vm.pool === null
+          ? null
+          : {
+              index: vm.pool.index,
+              vms_max: vm.pool.vmsMax,
+              suspended: vm.pool.isSuspended,
+              waiting: vm.pool.waiting,
+            },
       created: vm.created,
       failures: vm.failures,
       last_failure: vm.lastFailure === null ? null : failureJson(vm.lastFailure),
@@ -71,6 +80,7 @@ const COLUMNS = [
   "VM",
   "Code",
   "Silo",
+  "Pool",
   "State",
   "Policy",
   "Memory",
@@ -125,6 +135,7 @@ function row(silo: number, vm: VmReport, plugin: PluginReport): string {
     cell(vm.vmId),
     cell(vm.codeSha256.slice(0, CODE_DIGITS)),
     number(silo),
+    cell(vm.pool === null ? "" : poolText(vm.pool)),
     vm.state === "running" && plugin.isServing ? cell(vm.state) : bad(vm.state),
     cell(plugin.failurePolicy),
     cell(`${mib(vm.memoryBytes)} of ${mib(vm.memoryBytesMax)} MiB`),
@@ -137,6 +148,14 @@ function row(silo: number, vm: VmReport, plugin: PluginReport): string {
     `<td>${vm.lastFailure === null ? "" : failureText(vm.lastFailure)}</td>`,
   ];
   return `<tr>${cells.join("")}</tr>\n`;
+}
+
+/** `2 of 8, suspended, 3 wait` */
+function poolText({ index, vmsMax, isSuspended, waiting }: PoolSeat): string {
+  const parts = [`${index + 1} of ${vmsMax}`];
+  if (isSuspended) parts.push("suspended");
+  if (waiting > 0) parts.push(`${waiting} wait`);
+  return parts.join(", ");
 }
 
 function failureText(failure: FailureReport): string {

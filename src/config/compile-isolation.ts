@@ -20,6 +20,8 @@ const MEMORY_MIB_MAX = 4_096;
 const DURATION_MS_MAX = 86_400_000;
 const WAITING_CALLS_MAX = 1_000_000;
 const CRASHES_MAX = 1_000_000;
+/** More VMs on one silo than memory has room for. */
+const POOL_VMS_MAX = 1_024;
 
 export const ISOLATION_DEFAULTS: IsolationConfig = {
   memoryBytesMax: 128 * MIB_BYTES,
@@ -31,6 +33,9 @@ export const ISOLATION_DEFAULTS: IsolationConfig = {
   crashWindowMs: 60_000,
   waitingCallsMax: 1_024,
   suspensionMsMax: 60_000,
+  vmPoolMin: 1,
+  vmPoolMax: 8,
+  vmPoolIdleMs: 60_000,
   publicKeys: null,
   handlerWaitMsMax: 60_000,
   hasStandby: true,
@@ -89,6 +94,13 @@ const READERS: Readonly<Record<string, Reader>> = {
     waitingCallsMax: numberOf(value, { min: 1, max: WAITING_CALLS_MAX }, place),
   }),
   suspension_time_max: (value, place) => ({ suspensionMsMax: durationOf(value, place) }),
+  vm_pool_min: (value, place) => ({
+    vmPoolMin: numberOf(value, { min: 1, max: POOL_VMS_MAX }, place),
+  }),
+  vm_pool_max: (value, place) => ({
+    vmPoolMax: numberOf(value, { min: 1, max: POOL_VMS_MAX }, place),
+  }),
+  vm_pool_idle_time: (value, place) => ({ vmPoolIdleMs: durationOf(value, place) }),
   public_keys: (value, place) => ({ publicKeys: keysOf(value, place) }),
   handler_wait_max: (value, place) => ({ handlerWaitMsMax: durationOf(value, place) }),
   warm_standby: (value, place) => {

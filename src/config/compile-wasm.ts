@@ -194,8 +194,8 @@ function codeKeyOf(
   isolation: IsolationConfig,
   form: "plain" | "coroutines",
 ): string {
-  const { memoryBytesMax, memoryTotalBytesMax, hasStandby } = isolation;
-  const shares = memoryTotalBytesMax === 0 ? [] : [memoryTotalBytesMax, hasStandby];
+  const { memoryBytesMax, memoryTotalBytesMax, hasStandby, vmPoolMax } = isolation;
+  const shares = memoryTotalBytesMax === 0 ? [] : [memoryTotalBytesMax, hasStandby, vmPoolMax];
   const forms = form === "plain" ? [] : [form];
   return [codeSha256, memoryBytesMax, isMetered(isolation), ...shares, ...forms].join(" ");
 }

@@ -18,6 +18,11 @@ export interface IsolationConfig {
   readonly waitingCallsMax: number;
   /** Time that one await may take. */
   readonly suspensionMsMax: number;
+  /** VMs of a plugin with coroutines on each silo: at least, at most. */
+  readonly vmPoolMin: number;
+  readonly vmPoolMax: number;
+  /** One beyond the least number is closed when nobody has needed it for so long. */
+  readonly vmPoolIdleMs: number;
   /** Ed25519 keys, one of which must have signed the code; null = it need not be signed. */
   readonly publicKeys: readonly string[] | null;
   /** How long a handler of a script may wait; 0 = as long as it wants. */

@@ -6,7 +6,7 @@ import { CALLBACK_NAMES } from "../abi/callback-table.ts";
 import type { RewriteOptions } from "../abi/rewriting.ts";
 import { LIMITS } from "../base/limits.ts";
 import { isMetered } from "../config/compile-wasm.ts";
-import type { GranaryConfig, IsolationConfig, PluginConfig } from "../config/types.ts";
+import type { GranaryConfig, PluginConfig } from "../config/types.ts";
 import { serverPlugins, wasmPlugins } from "../vm/plugin-identity.ts";
 import type { CpuPool } from "./cpu-pool.ts";
 import type { CompiledModule, PreparedModule, PrepareTask } from "./cpu-tasks.ts";
@@ -50,7 +50,7 @@ export async function loadModules(
       modules.push({ key: codeKey, module: { text, filename: source.scriptName } });
       continue;
     }
-    const options = rewriteOptions(plugin.isolation, silos);
+    const options = rewriteOptions(plugin, silos);
     const coroutines = plugin.vm.coroutines && !hasStackSwitching() ? "asyncify" : "none";
     const result = await prepare(pool, { bytes: source.bytes, options, coroutines });
     if (result.kind === "module") modules.push({ key: codeKey, module: result.module });
@@ -74,9 +74,9 @@ async function prepare(pool: CpuPool, task: PrepareTask): Promise<PreparedModule
 }
 
 /** The pages of one VM: its own limit, or its share of the plugin's total if that is less. */
-function rewriteOptions(isolation: IsolationConfig, silos: number): RewriteOptions {
-  const { memoryBytesMax, memoryTotalBytesMax, hasStandby } = isolation;
-  const vms = silos * (hasStandby ? 2 : 1);
+function rewriteOptions({ isolation, vm }: PluginConfig, silos: number): RewriteOptions {
+  const { memoryBytesMax, memoryTotalBytesMax, hasStandby, vmPoolMax } = isolation;
+  const vms = silos * ((vm.coroutines ? vmPoolMax : 1) + (hasStandby ? 1 : 0));
   const share = memoryTotalBytesMax === 0 ? memoryBytesMax : memoryTotalBytesMax / vms;
   return {
     pagesMax: Math.floor(Math.min(memoryBytesMax, share) / PAGE_BYTES),

@@ -248,6 +248,16 @@ export const CALLOUT_STATS = {
   reply_too_large: counter("Callouts ended because a body or message of the answer was too large"),
 } as const satisfies MetricRows;
 
+/** `granary.vm_pool.<row>`: the VMs of plugins with coroutines. */
+export const VM_POOL_STATS = {
+  vms: gauge("VMs of plugins with coroutines"),
+  busy: gauge("Of these, VMs whose guest waits in a call"),
+  waiting: gauge("Callbacks that wait for a VM whose guest waits"),
+  created: counter("VMs added to a pool because the others were busy, or to have the least number"),
+  retired: counter("VMs taken out of a pool because nobody needed them"),
+  exhausted: counter("Streams that began in a busy VM because the pool had as many as it may have"),
+} as const satisfies MetricRows;
+
 export type HttpStats = HandlesOf<typeof HTTP_STATS>;
 export type ListenerStats = HandlesOf<typeof LISTENER_STATS>;
 export type ListenerHttpStats = HandlesOf<typeof LISTENER_HTTP_STATS>;
@@ -264,6 +274,7 @@ export type SharedQueueStats = HandlesOf<typeof SHARED_QUEUE_STATS>;
 export type WasmRuntimeStats = HandlesOf<typeof WASM_RUNTIME_STATS>;
 export type CalloutStats = HandlesOf<typeof CALLOUT_STATS>;
 export type Http2Stats = HandlesOf<typeof HTTP2_STATS>;
+export type VmPoolStats = HandlesOf<typeof VM_POOL_STATS>;
 
 /** As Envoy names things inside a stat: a colon would end the name in statsd. */
 export function statNamePart(text: string): string {
@@ -341,6 +352,10 @@ export function http2Stats(root: MetricScope): Http2Stats {
 
 export function calloutStats(root: MetricScope): CalloutStats {
   return handlesOf(CALLOUT_STATS, root.scope("granary.callouts"));
+}
+
+export function vmPoolStats(root: MetricScope): VmPoolStats {
+  return handlesOf(VM_POOL_STATS, root.scope("granary.vm_pool"));
 }
 
 /**

@@ -38,6 +38,7 @@ export type ServicesBoot = Pick<
 
 export interface OwnServices extends SiloServices {
   readonly costs: PluginCostFeed;
+  readonly vmEvents: SiloVmEvents;
   draining: boolean;
   readonly shared: SharedState;
 }
@@ -72,6 +73,7 @@ export function createServices(
   // Who waits for a lock needs a clock that goes on within a turn.
   const shared = new SharedState(boot.shared, systemClock);
   const costs = new PluginCostFeed(metrics);
+  const vmEvents = new SiloVmEvents(metrics, costs);
   const plugins = createPluginHost({
     config: boot.config,
     modules: new Map(boot.modules.map(({ key, module }) => [key, module])),
@@ -80,7 +82,7 @@ export function createServices(
       metrics: new PluginMetrics(writer, others),
       log: wasmLog,
       timers: systemTimers(clock),
-      vmEvents: new SiloVmEvents(metrics, costs),
+      vmEvents,
       callouts: new SiloCallouts({ clock, wheel, clusters, stats }),
       shared,
       dns: dnsHost(systemDns),
@@ -97,6 +99,7 @@ export function createServices(
     plugins,
     shared,
     costs,
+    vmEvents,
     accessLogs: new AccessLogs(new LogRing(boot.logRing, accessLogStats(metrics).dropped)),
     node: boot.config.node,
     emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),

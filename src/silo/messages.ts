@@ -11,7 +11,7 @@ import type { SharedSeat } from "../shm/shared-state.ts";
 import type { VmReport } from "../vm/report.ts";
 import type { PluginCode } from "../vm/types.ts";
 
-export type { FailureReport, PluginReport, VmReport } from "../vm/report.ts";
+export type { FailureReport, PluginReport, PoolSeat, VmReport } from "../vm/report.ts";
 
 import type { LogRingBoot } from "./log-ring.ts";
 

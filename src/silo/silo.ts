@@ -122,7 +122,12 @@ class Silo implements SiloControl {
     return listener;
   }
 
-  readonly #tellCosts = (): void => this.#services.costs.update(this.#services.plugins.report());
+  readonly #tellCosts = (): void => {
+    const { plugins, costs, vmEvents } = this.#services;
+    const vms = plugins.report();
+    costs.update(vms);
+    vmEvents.update(vms);
+  };
 
   #feedStatSinks(): void {
     const { statSinks, statsFlushMs } = boot.config;

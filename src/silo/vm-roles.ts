@@ -3,7 +3,12 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { LOG_LEVELS, Logger, logLevelOf } from "../base/log.ts";
-import { type WasmRuntimeStats, wasmRuntimeStats } from "../metrics/catalogue.ts";
+import {
+  type VmPoolStats,
+  vmPoolStats,
+  type WasmRuntimeStats,
+  wasmRuntimeStats,
+} from "../metrics/catalogue.ts";
 import {
   type WasmPluginStats,
   wasmPluginStats,
@@ -11,6 +16,7 @@ import {
 } from "../metrics/plugin-stats.ts";
 import type { MetricScope } from "../metrics/types.ts";
 import type { DnsResolver } from "../upstream/dns.ts";
+import type { VmReport } from "../vm/report.ts";
 import type { DnsHost, LogHost, TimerHost, VmEventHost } from "../vm/roles.ts";
 import type { FailureKind } from "../vm/trap.ts";
 
@@ -51,12 +57,14 @@ export class SiloVmEvents implements VmEventHost {
   readonly #metrics: MetricScope;
   readonly #costs: PluginCosts;
   readonly #runtime: WasmRuntimeStats;
+  readonly #pool: VmPoolStats;
   readonly #plugins = new Map<string, WasmPluginStats>();
 
   constructor(metrics: MetricScope, costs: PluginCosts) {
     this.#metrics = metrics;
     this.#costs = costs;
     this.#runtime = wasmRuntimeStats(metrics, "v8");
+    this.#pool = vmPoolStats(metrics);
   }
 
   created(): void {
@@ -101,6 +109,18 @@ export class SiloVmEvents implements VmEventHost {
 
   waitedTooLong(plugin: string): void {
     this.#plugin(plugin).handlers_given_up.inc();
+  }
+
+  pooled(event: "created" | "retired" | "exhausted"): void {
+    this.#pool[event].inc();
+  }
+
+  /** Brings up to date what is no event. */
+  update(vms: readonly VmReport[]): void {
+    const pools = vms.flatMap(({ pool }) => (pool === null ? [] : [pool]));
+    this.#pool.vms.set(pools.length);
+    this.#pool.busy.set(pools.filter(({ isSuspended }) => isSuspended).length);
+    this.#pool.waiting.set(pools.reduce((sum, { waiting }) => sum + waiting, 0));
   }
 
   lineDropped(plugin: string): void {

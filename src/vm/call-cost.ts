@@ -48,6 +48,14 @@ export class CallCost {
     this.#sampledNs[index] = (this.#sampledNs[index] ?? 0) + ns;
   }
 
+  /** Adds what `other` has counted, which is not told any more. */
+  absorb(other: CallCost): void {
+    addEach(this.hostcalls, other.hostcalls);
+    addEach(this.#calls, other.#calls);
+    addEach(this.#samples, other.#samples);
+    addEach(this.#sampledNs, other.#sampledNs);
+  }
+
   get calls(): number {
     return this.#calls.reduce((sum, calls) => sum + calls, 0);
   }
@@ -76,5 +84,11 @@ export class CallCost {
       const calls = this.hostcalls[index] ?? 0;
       return calls === 0 ? [] : [{ hostcall, calls }];
     });
+  }
+}
+
+function addEach(sums: Float64Array, values: Float64Array): void {
+  for (let index = 0; index < sums.length; index++) {
+    sums[index] = (sums[index] ?? 0) + (values[index] ?? 0);
   }
 }

@@ -69,6 +69,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       suspendedTooLong: () => undefined,
       waitRefused: () => undefined,
       waitedTooLong: () => undefined,
+      pooled: () => undefined,
       lineDropped: () => undefined,
     },
     // The guest is gone before an answer could come.

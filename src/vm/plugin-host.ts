@@ -24,40 +24,52 @@ import type {
   StreamContext,
 } from "./types.ts";
 import { v8Engine } from "./v8-engine.ts";
+import { PooledPlugin, VmPool } from "./vm-pool.ts";
 import { type SlotOptions, VmSlot } from "./vm-slot.ts";
+
+/** The root of a plugin in its one VM, or its roots in a pool of them. */
+type PluginRoots = RootSlot | PooledPlugin;
+
+interface PluginHome {
+  readonly roots: PluginRoots;
+  readonly vms: VmSlot | VmPool;
+  readonly vmKey: string;
+  /** The roots have ended; true when the VMs have no others. */
+  readonly leave: () => boolean;
+}
 
 class HostedPlugin implements Plugin {
   readonly config: PluginConfig;
-  readonly #slot: RootSlot;
+  readonly #roots: PluginRoots;
 
-  constructor(config: PluginConfig, slot: RootSlot) {
+  constructor(config: PluginConfig, roots: PluginRoots) {
     this.config = config;
-    this.#slot = slot;
+    this.#roots = roots;
   }
 
   createStream(roles: StreamRoles): StreamContext | null {
-    const root = this.#slot.acquire();
+    const root = this.#roots.acquire();
     if (root !== null) return new HttpStreamContext(root, this.config, roles);
     return this.config.failurePolicy === "open" ? null : new FailedStreamContext(roles);
   }
 
   createConnection(roles: StreamRoles): ConnectionContext | null {
-    const root = this.#slot.acquire();
+    const root = this.#roots.acquire();
     if (root !== null) return new NetworkContext(new HttpStreamContext(root, this.config, roles));
     return this.config.failurePolicy === "open" ? null : new FailedConnection(roles);
   }
 
   log(roles: StreamRoles): void {
-    this.#slot.acquire()?.logStream(roles);
+    this.#roots.acquire()?.logStream(roles);
   }
 
   statsUpdate(stats: Uint8Array): void {
-    this.#slot.acquire()?.statsUpdate(stats);
+    this.#roots.acquireFirst()?.statsUpdate(stats);
   }
 
   /** Starts it; returns why it cannot, or null. */
   start(): string | null {
-    return this.#slot.acquire() === null ? this.#slot.problem : null;
+    return this.#roots.start() === null ? this.#roots.problem : null;
   }
 }
 
@@ -69,8 +81,8 @@ class ThreadPluginHost implements PluginHost {
   readonly #fixed: readonly PluginConfig[];
   /** What `start` starts. */
   #first: readonly PluginConfig[];
-  readonly #vms = new Map<string, VmSlot>();
-  readonly #roots = new Map<string, { readonly slot: RootSlot; readonly vmKey: string }>();
+  readonly #vms = new Map<string, VmSlot | VmPool>();
+  readonly #homes = new Map<string, PluginHome>();
   readonly #plugins = new Map<PluginConfig, HostedPlugin>();
   #modules: PluginModules;
   /** Made for the first shadow. */
@@ -86,7 +98,7 @@ class ThreadPluginHost implements PluginHost {
 
   get vmCount(): number {
     let count = 0;
-    for (const slot of this.#vms.values()) if (slot.vm?.running === true) count++;
+    for (const vms of this.#vms.values()) count += vms.vmCount;
     return count;
   }
 
@@ -95,7 +107,7 @@ class ThreadPluginHost implements PluginHost {
   }
 
   report(): readonly VmReport[] {
-    return [...this.#vms.values()].map((slot) => slot.report());
+    return [...this.#vms.values()].flatMap((vms) => vms.report());
   }
 
   start(): readonly string[] {
@@ -108,7 +120,7 @@ class ThreadPluginHost implements PluginHost {
   stage(plugins: readonly PluginConfig[], modules: PluginModules): readonly string[] {
     this.#modules = new Map([...this.#modules, ...modules]);
     // A root that runs, or failed and waits for its reload, is no matter of the new configuration.
-    return this.#start(plugins.filter((config) => !this.#roots.has(pluginIdentity(config))));
+    return this.#start(plugins.filter((config) => !this.#homes.has(pluginIdentity(config))));
   }
 
   retain(listenerPlugins: readonly PluginConfig[]): void {
@@ -117,7 +129,7 @@ class ThreadPluginHost implements PluginHost {
     const keptRoots = new Set(plugins.map(pluginIdentity));
     const keptCode = new Set(plugins.map((config) => config.vm.codeKey));
     for (const config of this.#plugins.keys()) if (!kept.has(config)) this.#plugins.delete(config);
-    for (const key of [...this.#roots.keys()]) if (!keptRoots.has(key)) this.#retire(key);
+    for (const key of [...this.#homes.keys()]) if (!keptRoots.has(key)) this.#retire(key);
     this.#modules = new Map([...this.#modules].filter(([key]) => keptCode.has(key)));
   }
 
@@ -126,7 +138,7 @@ class ThreadPluginHost implements PluginHost {
   }
 
   stop(graceMs: number, ended: () => void = () => undefined): void {
-    let left = this.#roots.size;
+    let left = this.#homes.size;
     let isClosed = false;
     const close = (): void => {
       if (isClosed) return;
@@ -138,7 +150,7 @@ class ThreadPluginHost implements PluginHost {
       left--;
       if (left === 0) close();
     };
-    for (const { slot } of this.#roots.values()) slot.finish(rootEnded);
+    for (const { roots } of this.#homes.values()) roots.finish(rootEnded);
     if (left === 0) close();
     else this.#roles.timers.after(graceMs, close);
   }
@@ -159,15 +171,13 @@ class ThreadPluginHost implements PluginHost {
 
   /** The slot takes no new stream; its VM closes with its last root. */
   #retire(rootKey: string): void {
-    const root = this.#roots.get(rootKey);
-    if (root === undefined) return;
-    this.#roots.delete(rootKey);
-    const { vmKey, slot } = root;
-    const vmSlot = this.#vms.get(vmKey);
-    slot.retire(() => {
-      if (vmSlot === undefined || !vmSlot.release(slot)) return;
-      this.#vms.delete(vmKey);
-      vmSlot.close();
+    const home = this.#homes.get(rootKey);
+    if (home === undefined) return;
+    this.#homes.delete(rootKey);
+    home.roots.retire(() => {
+      if (!home.leave()) return;
+      this.#vms.delete(home.vmKey);
+      home.vms.close();
     });
   }
 
@@ -188,15 +198,27 @@ class ThreadPluginHost implements PluginHost {
     const code = this.#modules.get(config.vm.codeKey) ?? null;
     const engine = code !== null && "text" in code ? nullEngine : v8Engine;
     const options: SlotOptions = { engine, roles, code, plugin: config };
-    const vmKey = vmSlotKey(config);
-    const vmSlot = this.#vms.get(vmKey) ?? new VmSlot(options);
-    this.#vms.set(vmKey, vmSlot);
     const rootKey = pluginIdentity(config);
-    const root = this.#roots.get(rootKey) ?? { slot: new RootSlot(vmSlot, options), vmKey };
-    this.#roots.set(rootKey, root);
-    const plugin = new HostedPlugin(config, root.slot);
+    const home = this.#homes.get(rootKey) ?? this.#house(options);
+    this.#homes.set(rootKey, home);
+    const plugin = new HostedPlugin(config, home.roots);
     this.#plugins.set(config, plugin);
     return plugin;
+  }
+
+  #house(options: SlotOptions): PluginHome {
+    const vmKey = vmSlotKey(options.plugin);
+    const known = this.#vms.get(vmKey);
+    if (options.plugin.vm.coroutines) {
+      const vms = known instanceof VmPool ? known : new VmPool(options);
+      this.#vms.set(vmKey, vms);
+      const roots = new PooledPlugin(vms, options);
+      return { roots, vms, vmKey, leave: () => vms.release(roots) };
+    }
+    const vms = known instanceof VmSlot ? known : new VmSlot(options);
+    this.#vms.set(vmKey, vms);
+    const roots = new RootSlot(vms, options);
+    return { roots, vms, vmKey, leave: () => vms.release(roots) };
   }
 }
 

@@ -31,6 +31,17 @@ export interface PluginReport {
   readonly hostcalls: readonly HostcallCost[];
 }
 
+/** Where a VM stands in the pool of a plugin with coroutines. */
+export interface PoolSeat {
+  /** 0 = the one that is always there. */
+  readonly index: number;
+  readonly vmsMax: number;
+  /** A call of its guest waits. */
+  readonly isSuspended: boolean;
+  /** Callbacks that wait for that call. */
+  readonly waiting: number;
+}
+
 export interface VmReport {
   readonly vmId: string;
   readonly mode: PluginMode;
@@ -45,4 +56,6 @@ export interface VmReport {
   readonly failures: number;
   readonly lastFailure: FailureReport | null;
   readonly plugins: readonly PluginReport[];
+  /** Null: the plugin has one VM on the thread. */
+  readonly pool: PoolSeat | null;
 }

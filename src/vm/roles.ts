@@ -241,6 +241,8 @@ export interface VmEventHost {
   waitRefused(plugin: string): void;
   /** A handler of its script waited for too long: its stream was given up. */
   waitedTooLong(plugin: string): void;
+  /** A VM was added to a pool or taken out of it, or there was no idle one, nor a place for one. */
+  pooled(event: "created" | "retired" | "exhausted"): void;
   /** Its guest logs more than it may: a line was dropped. */
   lineDropped(plugin: string): void;
 }

@@ -4,6 +4,7 @@
  */
 import type { ContextId } from "../base/ids.ts";
 import type { PluginConfig } from "../config/types.ts";
+import type { QueueListener } from "../shm/queue-seat.ts";
 import { CallCost } from "./call-cost.ts";
 import { askGuest, type GuestEntry, notifyGuest } from "./callbacks.ts";
 import { type GuestContext, HttpStreamContext } from "./contexts.ts";
@@ -26,6 +27,8 @@ export class RootContext implements GuestContext {
   readonly cost: CallCost;
   /** What its log lines start with. */
   readonly logPrefix: string;
+  /** Who hears of items in the queues that it registers. */
+  queueListener: QueueListener = this;
   /** Callouts under way. */
   calloutCount = 0;
   /** What proxy_get_status tells: how the last callout that failed did. */

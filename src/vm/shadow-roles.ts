@@ -75,6 +75,7 @@ function ownEvents(events: VmEventHost): VmEventHost {
     suspendedTooLong: (plugin) => events.suspendedTooLong(own(plugin)),
     waitRefused: (plugin) => events.waitRefused(own(plugin)),
     waitedTooLong: (plugin) => events.waitedTooLong(own(plugin)),
+    pooled: (event) => events.pooled(event),
     lineDropped: (plugin) => events.lineDropped(own(plugin)),
   };
 }

@@ -4,6 +4,7 @@
  */
 import { Logger } from "../base/log.ts";
 import type { PluginConfig } from "../config/types.ts";
+import type { QueueListener } from "../shm/queue-seat.ts";
 import { CallCost } from "./call-cost.ts";
 import { ReloadBackoff } from "./failure.ts";
 import type { PluginReport } from "./report.ts";
@@ -22,7 +23,9 @@ export class RootSlot implements SlotTenant {
   readonly #plugin: PluginConfig;
   readonly #roles: ThreadRoles;
   readonly #backoff: ReloadBackoff;
-  readonly #cost = new CallCost();
+  /** Who hears of queues that its root registers; null = the root. */
+  readonly #listener: QueueListener | null;
+  readonly cost = new CallCost();
   #root: RootContext | null = null;
   /** Where it was started, or tried to be, last. */
   #triedVm: Vm | null = null;
@@ -30,7 +33,8 @@ export class RootSlot implements SlotTenant {
   /** A root that was refused on its first start is not tried again. */
   #mayRun = true;
 
-  constructor(vmSlot: VmSlot, options: SlotOptions) {
+  constructor(vmSlot: VmSlot, options: SlotOptions, listener: QueueListener | null = null) {
+    this.#listener = listener;
     this.#vmSlot = vmSlot;
     this.#plugin = options.plugin;
     this.#roles = options.roles;
@@ -41,6 +45,26 @@ export class RootSlot implements SlotTenant {
   /** Why {@link acquire} gave null. */
   get problem(): string {
     return this.#problem;
+  }
+
+  /** Streams that its root has now. */
+  get streamCount(): number {
+    return this.#root?.streamCount ?? 0;
+  }
+
+  /** Nothing is under way that its root began. */
+  get isIdle(): boolean {
+    const root = this.#root;
+    return root === null || (root.streamCount === 0 && root.calloutCount === 0);
+  }
+
+  /** {@link acquire}, of the root that is always there. */
+  acquireFirst(): RootContext | null {
+    return this.acquire();
+  }
+
+  start(): RootContext | null {
+    return this.acquire();
   }
 
   /** The root if streams can use it, or a new one if it may be made now; else null. */
@@ -54,7 +78,8 @@ export class RootSlot implements SlotTenant {
     }
     this.#backoff.loaded(nowMs(this.#roles));
     this.#triedVm = vm;
-    const root = new RootContext(vm, this.#plugin, this.#cost);
+    const root = new RootContext(vm, this.#plugin, this.cost);
+    if (this.#listener !== null) root.queueListener = this.#listener;
     const problem = root.start();
     if (problem !== null) {
       this.#problem = problem;
@@ -77,11 +102,11 @@ export class RootSlot implements SlotTenant {
       rootId,
       failurePolicy,
       isServing: this.#root?.usable === true,
-      streams: this.#root?.streamCount ?? 0,
-      calls: this.#cost.calls,
-      timeMs: this.#cost.timeMs,
-      callbacks: this.#cost.byCallback(),
-      hostcalls: this.#cost.byHostcall(),
+      streams: this.streamCount,
+      calls: this.cost.calls,
+      timeMs: this.cost.timeMs,
+      callbacks: this.cost.byCallback(),
+      hostcalls: this.cost.byHostcall(),
     };
   }
 

@@ -6,11 +6,10 @@
  */
 import { Logger } from "../base/log.ts";
 import type { PluginConfig } from "../config/types.ts";
-import { CrashWindow } from "./crash-window.ts";
 import type { VmEngine } from "./engine.ts";
 import { ReloadBackoff } from "./failure.ts";
+import { FailureRecord } from "./failure-record.ts";
 import { OwnedMetrics } from "./owned-metrics.ts";
-import { Probation } from "./probation.ts";
 import type { FailureReport, PluginReport, VmReport, VmReportState } from "./report.ts";
 import type { ThreadRoles } from "./roles.ts";
 import type { VmFailure } from "./trap.ts";
@@ -30,6 +29,12 @@ export interface SlotOptions {
   readonly plugin: PluginConfig;
 }
 
+/** What a slot of a pool has from it. */
+interface PoolShare {
+  readonly record: FailureRecord;
+  readonly hasStandby: boolean;
+}
+
 /** A root slot, as its VM slot sees it. */
 export interface SlotTenant {
   /** The VM failed a while ago: starts the plugin in the next one, requests or not. */
@@ -47,18 +52,16 @@ function heldMs(vm: Vm, roles: ThreadRoles): number {
   return firstLookMs < 0 ? 0 : Number(roles.timers.monotonicNs()) / 1e6 - firstLookMs;
 }
 
-function crashWindowOf({ isolation }: PluginConfig): CrashWindow {
-  return new CrashWindow(isolation.crashesMax, isolation.crashWindowMs);
-}
-
 export class VmSlot {
   readonly #options: SlotOptions;
   readonly #metrics: OwnedMetrics;
   /** The thread's, with metrics that end with this slot. */
   readonly #roles: ThreadRoles;
   readonly #tenants = new Set<SlotTenant>();
-  readonly #probation: Probation;
-  #crashes: CrashWindow;
+  readonly #record: FailureRecord;
+  /** The record is this slot's alone. */
+  readonly #ownsRecord: boolean;
+  readonly #hasStandby: boolean;
   #backoff: ReloadBackoff;
   #vm: Vm | null = null;
   #standby: Vm | null = null;
@@ -71,13 +74,15 @@ export class VmSlot {
   /** Cancels what the timer will do next: a revival or a standby. */
   #cancelTimer: (() => void) | null = null;
 
-  constructor(options: SlotOptions) {
+  /** @param share of the pool that it is in; null = it is alone. */
+  constructor(options: SlotOptions, share: PoolShare | null = null) {
     this.#options = options;
     this.#metrics = new OwnedMetrics(options.roles.metrics);
     this.#roles = { ...options.roles, metrics: this.#metrics };
-    this.#probation = new Probation(options.plugin.isolation.crashWindowMs);
+    this.#record = share?.record ?? new FailureRecord(options.plugin);
+    this.#ownsRecord = share === null;
+    this.#hasStandby = share?.hasStandby ?? options.plugin.isolation.hasStandby;
     this.#backoff = new ReloadBackoff(options.plugin.reloadBaseIntervalMs);
-    this.#crashes = crashWindowOf(options.plugin);
   }
 
   /** Why {@link acquire} gave null. */
@@ -90,7 +95,7 @@ export class VmSlot {
     this.#tenants.add(tenant);
     if (this.#vm?.running === true) return;
     this.#backoff = new ReloadBackoff(this.#options.plugin.reloadBaseIntervalMs);
-    this.#crashes = crashWindowOf(this.#options.plugin);
+    if (this.#ownsRecord) this.#record.forgetCrashes(this.#options.plugin);
     this.#mayRun = true;
   }
 
@@ -98,6 +103,11 @@ export class VmSlot {
   release(tenant: SlotTenant): boolean {
     this.#tenants.delete(tenant);
     return this.#tenants.size === 0;
+  }
+
+  /** VMs that serve: none or one. */
+  get vmCount(): number {
+    return this.#vm?.running === true ? 1 : 0;
   }
 
   /** The VM, whether or not it still runs. */
@@ -111,7 +121,7 @@ export class VmSlot {
     const { roles, plugin } = this.#options;
     const now = nowMs(roles);
     if (!this.#mayRun) return null;
-    if (this.#restMs(now) > 0 || !this.#backoff.mayLoad(now)) {
+    if (this.#record.restMs(now) > 0 || !this.#backoff.mayLoad(now)) {
       roles.vmEvents.reloaded(plugin.name, "backoff");
       return null;
     }
@@ -130,7 +140,7 @@ export class VmSlot {
       roles.vmEvents.reloaded(plugin.name, "success");
     }
     this.#vm = vm;
-    if (plugin.isolation.hasStandby) this.#later(STANDBY_DELAY_MS, () => this.#makeStandby());
+    if (this.#hasStandby) this.#later(STANDBY_DELAY_MS, () => this.#makeStandby());
     return vm;
   }
 
@@ -146,9 +156,9 @@ export class VmSlot {
     this.#metrics.releaseAll();
   }
 
-  report(): VmReport {
+  report(): readonly [VmReport] {
     const { plugin } = this.#options;
-    return {
+    const report = {
       vmId: plugin.vm.vmId,
       mode: plugin.mode,
       codeSha256: plugin.vm.codeSha256,
@@ -160,17 +170,14 @@ export class VmSlot {
       failures: this.#failures,
       lastFailure: this.#lastFailure,
       plugins: [...this.#tenants].map((tenant) => tenant.report()),
+      pool: null,
     };
-  }
-
-  /** Until a VM may be made again that failed too often, or held the thread too long. */
-  #restMs(now: number): number {
-    return Math.max(this.#crashes.waitMs(now), this.#probation.waitMs(now));
+    return [report];
   }
 
   #reportState(): VmReportState {
     if (this.#vm?.running === true) return "running";
-    if (this.#restMs(nowMs(this.#options.roles)) > 0) return "cut off";
+    if (this.#record.restMs(nowMs(this.#options.roles)) > 0) return "cut off";
     return this.#vm === null ? "not started" : "failed";
   }
 
@@ -185,7 +192,7 @@ export class VmSlot {
       roles,
       allowed: allowed === null ? null : new Set(allowed),
       isolation: plugin.isolation,
-      probation: this.#probation,
+      probation: this.#record.probation,
       onFailure: (failure) => this.#failed(vm, failure),
     });
     const problem = code === null ? "its module is not loaded" : vm.start(code);
@@ -221,9 +228,9 @@ export class VmSlot {
     roles.vmEvents.failed(name, failure.kind);
     const text = `in ${failure.callback}: ${failure.reason}`;
     logger.error(`plugin "${name}", vm "${plugin.vm.vmId}": failure ${this.#failures}, ${text}`);
-    if (this.#crashes.record(now)) this.#cutOff(name);
-    if (this.#probation.record(now, heldMs(vm, roles))) this.#keepOut(name, now);
-    const waitMs = Math.max(this.#restMs(now), this.#backoff.waitMs(now), 0);
+    if (this.#record.crashed(now)) this.#cutOff(name);
+    if (this.#record.probation.record(now, heldMs(vm, roles))) this.#keepOut(name, now);
+    const waitMs = Math.max(this.#record.restMs(now), this.#backoff.waitMs(now));
     // Timers may come a little early.
     this.#later(waitMs === 0 ? 0 : waitMs + 1, () => {
       for (const tenant of this.#tenants) tenant.revive();
@@ -231,7 +238,7 @@ export class VmSlot {
   }
 
   #keepOut(name: string, now: number): void {
-    const seconds = (this.#probation.waitMs(now) / 1_000).toFixed(1);
+    const seconds = (this.#record.probation.waitMs(now) / 1_000).toFixed(1);
     logger.error(`plugin "${name}" held the thread again before it failed: out for ${seconds} s`);
     this.#options.roles.vmEvents.keptOut(name);
   }

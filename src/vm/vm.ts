@@ -92,6 +92,11 @@ export class Vm implements HostcallEnv {
     this.results = new GuestResults(this.memory, this.#allocator);
   }
 
+  /** Callbacks that wait for the suspended call. */
+  get waitingCount(): number {
+    return this.coroutines?.waiting.count ?? 0;
+  }
+
   get state(): VmState {
     return this.#state;
   }

@@ -103,15 +103,18 @@ export interface CoroutineFixture extends PluginFixture {
   request(count?: number): ReturnType<PluginFixture["open"]> & { readonly status: number };
 }
 
-/** Starts one plugin that has coroutines. */
+/** Starts one plugin that has coroutines, in one VM: its calls meet. */
 export async function startCoroutines(
   way: Way,
   write: (script: Script) => Callbacks,
   overrides: Partial<PluginConfig> = {},
   source: GuestSource = {},
 ): Promise<CoroutineFixture> {
-  const vm = { ...pluginConfig().vm, coroutines: true };
-  const fixture = startModule(await coroutineGuest(way, write, source), { vm, ...overrides });
+  const base = pluginConfig();
+  const vm = { ...base.vm, coroutines: true };
+  const isolation = { ...base.isolation, ...overrides.isolation, vmPoolMax: 1 };
+  const plugin = { vm, ...overrides, isolation };
+  const fixture = startModule(await coroutineGuest(way, write, source), plugin);
   if (fixture.problems.length > 0) throw new Error(fixture.problems.join());
   const { thread, open } = fixture;
   return {

@@ -98,6 +98,7 @@ export class FakeThread implements ThreadRoles {
     suspendedTooLong: (plugin: string) => this.#note(`suspended too long ${plugin}`),
     waitRefused: (plugin: string) => this.#note(`wait refused ${plugin}`),
     waitedTooLong: (plugin: string) => this.#note(`waited too long ${plugin}`),
+    pooled: (event: string) => this.#note(`pool ${event}`),
     lineDropped: (): void => {
       this.droppedLines++;
     },

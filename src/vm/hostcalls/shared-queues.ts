@@ -18,7 +18,7 @@ export function sharedQueueHostcalls(env: HostcallEnv): GroupHostcalls<"sharedQu
       if (name === null || !memory.isRange(idPtr, 4)) return STATUS.invalidMemoryAccess;
       // Without a plugin there is nobody to tell.
       if (call.root === null) return STATUS.badArgument;
-      const queue = env.roles.shared.queues.register(ownVmId, name, call.root);
+      const queue = env.roles.shared.queues.register(ownVmId, name, call.root.queueListener);
       if (queue === 0) return queueStatus(env, "proxy_register_shared_queue", QUEUED.full);
       memory.writeU32(idPtr, queue);
       return STATUS.ok;

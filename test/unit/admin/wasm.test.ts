@@ -12,6 +12,7 @@ const VM: VmReport = {
   state: "failed",
   memoryBytes: 3_145_728,
   memoryBytesMax: 134_217_728,
+  pool: { index: 1, vmsMax: 8, isSuspended: true, waiting: 3 },
   hasStandby: true,
   created: 3,
   failures: 2,
@@ -61,6 +62,7 @@ test("/wasm as JSON has plugins, VMs, state, memory, time, failures and versions
             memory_bytes: 3_145_728,
             memory_bytes_max: 134_217_728,
             standby: true,
+            pool: { index: 1, vms_max: 8, suspended: true, waiting: 3 },
             created: 3,
             failures: 2,
             last_failure: {
@@ -103,6 +105,7 @@ test("/wasm is a page in which names are text", async () => {
     "<td>3.0 of 128.0 MiB</td>",
     "<td class='number'>2.00</td>",
     "<td>3 (+1 waiting)</td>",
+    "<td>2 of 8, suspended, 3 wait</td>",
     "over its CPU budget of 5 ms\n  at &lt;spin&gt; (wasm://x)",
   ]) {
     assert.ok(body.includes(part), part);

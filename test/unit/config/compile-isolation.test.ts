@@ -32,7 +32,9 @@ describe("limits of plugins", () => {
   test("are all read", () => {
     const fields =
       "{memory_max_mib: 64, memory_total_mib: 512, cpu_budget: 0.25s, start_cpu_budget: 5s, " +
-      "callback_cpu_budgets: {proxy_on_tick: 3s}, crashes_max: 4, crash_window: 30s, warm_standby: false, handler_wait_max: 2s}";
+      "callback_cpu_budgets: {proxy_on_tick: 3s}, crashes_max: 4, crash_window: 30s, warm_standby: false, " +
+      "vm_pool_min: 2, vm_pool_max: 4, vm_pool_idle_time: 5s, " +
+      "waiting_calls_max: 7, suspension_time_max: 8s, handler_wait_max: 2s}";
     const expected: IsolationConfig = {
       memoryBytesMax: 64 * MIB,
       memoryTotalBytesMax: 512 * MIB,
@@ -40,9 +42,12 @@ describe("limits of plugins", () => {
       startBudgetMs: 5_000,
       callbackBudgetsMs: { proxy_on_tick: 3_000 },
       crashesMax: 4,
-      waitingCallsMax: 1_024,
-      suspensionMsMax: 60_000,
+      waitingCallsMax: 7,
+      suspensionMsMax: 8_000,
       crashWindowMs: 30_000,
+      vmPoolMin: 2,
+      vmPoolMax: 4,
+      vmPoolIdleMs: 5_000,
       publicKeys: null,
       handlerWaitMsMax: 2_000,
       hasStandby: false,
@@ -80,6 +85,8 @@ describe("limits of plugins", () => {
         ["cpu_budget: 10", ".cpu_budget", "a duration up to a day is expected"],
         ["cpu_budget: -1s", ".cpu_budget", "a duration up to a day is expected"],
         ["crashes_max: none", ".crashes_max", "a whole number from 1"],
+        ["vm_pool_max: 0", ".vm_pool_max", "a whole number from 1 to 1024 is expected"],
+        ["vm_pool_idle_time: 1", ".vm_pool_idle_time", "a duration up to a day is expected"],
         ["warm_standby: 1", ".warm_standby", "true or false is expected"],
         ["plugins: []", ".plugins", "an object is expected"],
         [

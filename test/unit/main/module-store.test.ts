@@ -20,9 +20,14 @@ function fakePool(tasks: PrepareTask[]): CpuPool {
 }
 
 /** Loads one plugin, as a service of the server: no listener has it. */
-async function load(isolation: Partial<IsolationConfig>, known: readonly string[] = []) {
+async function load(
+  isolation: Partial<IsolationConfig>,
+  known: readonly string[] = [],
+  coroutines = false,
+) {
   const base = pluginConfig();
-  const plugin: PluginConfig = { ...base, isolation: { ...base.isolation, ...isolation } };
+  const vm = { ...base.vm, coroutines };
+  const plugin: PluginConfig = { ...base, vm, isolation: { ...base.isolation, ...isolation } };
   const config = {
     listeners: [],
     services: [{ singleton: true, plugin }],
@@ -62,6 +67,24 @@ describe("modules", () => {
       );
     });
   }
+
+  it("have a VM's memory bounded by its share among all that a pool may have", async () => {
+    const total = { memoryBytesMax: 128 * MIB, memoryTotalBytesMax: 64 * MIB, vmPoolMax: 3 };
+    for (const [hasStandby, pages] of [
+      [true, 128],
+      [false, 170],
+    ] as const) {
+      const { tasks } = await load({ ...total, hasStandby }, [], true);
+      assert.equal(tasks[0]?.options.pagesMax, pages);
+    }
+  });
+
+  it("are made to suspend where the engine does not do it", async () => {
+    const { tasks } = await load({}, [], true);
+    const wanted = "Suspending" in WebAssembly ? "none" : "asyncify";
+    assert.equal(tasks[0]?.coroutines, wanted);
+    assert.equal((await load({})).tasks[0]?.coroutines, "none");
+  });
 
   it("are not metered when no callback has a budget", async () => {
     const { tasks } = await load({ cpuBudgetMs: 0, startBudgetMs: 0 });

@@ -22,6 +22,7 @@ function vm(
     state: "running",
     memoryBytes: 65_536,
     memoryBytesMax: 131_072,
+    pool: null,
     hasStandby: false,
     created: 1,
     failures: 0,
