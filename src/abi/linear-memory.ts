@@ -10,13 +10,12 @@
  * @hot per-hostcall
  */
 
+import { ByteCache, internedText } from "./byte-cache.ts";
 import { type Latin1Bytes, latin1Bytes, putLatin1 } from "./latin1.ts";
-import { TextCache } from "./text-cache.ts";
 
 const EMPTY = new ArrayBuffer(0);
 /** Of all VMs of the thread: plugins use the same names. */
-const names = new TextCache("names");
-const values = new TextCache("values");
+const names = new ByteCache(internedText);
 
 export class LinearMemory {
   #memory: WebAssembly.Memory | null = null;
@@ -51,24 +50,19 @@ export class LinearMemory {
     return bytes.latin1Slice(start, start + length);
   }
 
-  /** As {@link readLatin1}, for short texts that come again and again: names, paths. */
+  /** As {@link readLatin1}, for short texts that come again and again: names. */
   readName(ptr: number, len: number): string | null {
-    const start = ptr >>> 0;
-    const length = len >>> 0;
-    if (length === 0) return "";
-    const bytes = this.#current();
-    if (start + length > this.#size) return null;
-    return names.text(bytes, start, length);
+    return this.find(names, ptr, len);
   }
 
-  /** As {@link readLatin1}, for short texts that are often the same: values of headers. */
-  readValue(ptr: number, len: number): string | null {
+  /** What the bytes are by `cache`, or null when out of range. */
+  find<T>(cache: ByteCache<T>, ptr: number, len: number): T | null {
     const start = ptr >>> 0;
     const length = len >>> 0;
-    if (length === 0) return "";
+    if (length === 0) return cache.empty;
     const bytes = this.#current();
     if (start + length > this.#size) return null;
-    return values.text(bytes, start, length);
+    return cache.find(bytes, this.#words, start, length);
   }
 
   /** The bytes decoded as UTF-8 (log lines), or null when out of range. */
@@ -103,6 +97,12 @@ export class LinearMemory {
    */
   whole(ptr: number, len: number): Latin1Bytes | null {
     return this.isRange(ptr, len) ? this.#current() : null;
+  }
+
+  /** Whether there is a word at each of the two places. */
+  areWords(a: number, b: number): boolean {
+    const size = this.#currentSize();
+    return (a >>> 0) + 4 <= size && (b >>> 0) + 4 <= size;
   }
 
   /** The little-endian u32 at `ptr`, or -1 when out of range. */

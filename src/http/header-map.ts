@@ -35,6 +35,11 @@ const SINGLE_VALUED = new Set<string>([
   "grpc-timeout",
 ]);
 
+/** Whether Envoy keeps one value of `name` (lower-case), to which further ones are joined. */
+export function isSingleValued(name: string): boolean {
+  return SINGLE_VALUED.has(name);
+}
+
 export class HeaderMap {
   #names: string[] = [];
   #values: string[] = [];
@@ -99,7 +104,13 @@ export class HeaderMap {
 
   /** Appends, or joins with "," where Envoy keeps one inline value. */
   add(name: string, value: string): void {
-    const index = SINGLE_VALUED.has(name) ? this.indexOf(name, 0) : -1;
+    if (isSingleValued(name)) this.join(name, value);
+    else this.append(name, value);
+  }
+
+  /** As {@link add}, of a name that is single-valued. */
+  join(name: string, value: string): void {
+    const index = this.indexOf(name, 0);
     if (index < 0) this.append(name, value);
     else this.setValueAt(index, `${this.valueAt(index)},${value}`);
   }

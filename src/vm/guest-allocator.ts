@@ -34,15 +34,9 @@ export class GuestAllocator {
     const call = this.#call;
     const allocate = this.#export;
     if (allocate === null || call.allocating) return 0;
-    const { context, root, stream } = call;
     call.allocating = true;
-    call.context = null;
-    call.target(null);
     const result = allocate(size);
     call.allocating = false;
-    call.context = context;
-    call.root = root;
-    call.stream = stream;
     const ptr = typeof result === "number" ? result >>> 0 : 0;
     return ptr !== 0 && this.#memory.isRange(ptr, size) ? ptr : 0;
   }

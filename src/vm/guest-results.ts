@@ -71,7 +71,7 @@ export class GuestResults {
   /** Allocates `size` (>= 1) bytes and writes the out-parameters; the pointer, or 0. */
   reserve(size: number, ptrPtr: number, lenPtr: number): number {
     const memory = this.#memory;
-    if (!memory.isRange(ptrPtr, 4) || !memory.isRange(lenPtr, 4)) return 0;
+    if (!memory.areWords(ptrPtr, lenPtr)) return 0;
     const ptr = this.#allocator.allocate(size);
     if (ptr === 0) return 0;
     // A memory may have grown meanwhile, but never shrinks: what was in range still is.

@@ -15,20 +15,6 @@ export function splitPath(path: string): string[] {
   return parts;
 }
 
-/** Remembers how paths split: filters ask for the same few again and again. */
-export class PathCache {
-  readonly #parts = new Map<string, readonly string[]>();
-  split(path: string): readonly string[] {
-    const known = this.#parts.get(path);
-    if (known !== undefined) return known;
-    // A guest that makes paths up must not make the host grow.
-    if (this.#parts.size === 256) this.#parts.clear();
-    const parts = splitPath(path);
-    this.#parts.set(path, parts);
-    return parts;
-  }
-}
-
 function latin1Of(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }

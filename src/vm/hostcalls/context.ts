@@ -8,10 +8,10 @@ export function contextHostcalls(env: HostcallEnv): GroupHostcalls<"context"> {
   return {
     proxy_set_effective_context: (idSigned) => {
       const id = idSigned >>> 0;
-      // 0 takes a former choice back.
-      const context = id === 0 ? call.context : contexts.get(id);
+      const context = contexts.get(id);
       if (context === null && id !== 0) return STATUS.badArgument;
-      call.target(context);
+      // 0 takes a former choice back.
+      call.actOn(context);
       return STATUS.ok;
     },
     proxy_done: () => {

@@ -11,9 +11,7 @@ export type HostcallBody = (...wire: P[]) => number;
 type Wrap = (call: CurrentCall, index: number, body: HostcallBody) => (...wire: never[]) => number;
 
 function count(call: CurrentCall, index: number): void {
-  const root = call.root;
-  if (root === null) return;
-  const { hostcalls } = root.cost;
+  const { hostcalls } = call;
   hostcalls[index] = (hostcalls[index] as number) + 1;
 }
 

@@ -4,6 +4,8 @@
  * Source: ABI 3.5; RFC 9110 section 5.6.2.
  * @hot per-hostcall
  */
+import { ByteCache, internedText } from "../../abi/byte-cache.ts";
+import { isSingleValued } from "../../http/header-map.ts";
 
 const TOKEN_CHARS = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";
 const IS_NAME_CHAR = new Uint8Array(256);
@@ -56,3 +58,52 @@ export function isPseudoName(name: string): boolean {
 export function isSingular(name: string): boolean {
   return isPseudoName(name) || name === "content-length";
 }
+
+/** What there is to know of a name that guests pass. */
+export interface HeaderName {
+  /** Lower-case. */
+  readonly text: string;
+  /** The name of the same header in request headers, where `host` is `:authority`. */
+  readonly inRequest: HeaderName;
+  readonly isValid: boolean;
+  /** A second value replaces the first. */
+  readonly isSingular: boolean;
+  /** A second value is joined to the first. */
+  readonly isJoined: boolean;
+}
+
+/** A value that guests pass. */
+export interface HeaderValue {
+  readonly text: string;
+  readonly isValid: boolean;
+}
+
+class KnownName implements HeaderName {
+  readonly text: string;
+  readonly inRequest: HeaderName;
+  readonly isValid: boolean;
+  readonly isSingular: boolean;
+  readonly isJoined: boolean;
+  constructor(text: string) {
+    this.text = text;
+    this.inRequest = text === "host" ? AUTHORITY : this;
+    this.isValid = isHeaderName(text);
+    this.isSingular = isSingular(text);
+    this.isJoined = isSingleValued(text);
+  }
+}
+
+const AUTHORITY = new KnownName(":authority");
+
+export function headerName(text: string): HeaderName {
+  return new KnownName(internedText(lowerCaseName(text)));
+}
+
+export function headerValue(text: string): HeaderValue {
+  return { text, isValid: isHeaderValue(text) };
+}
+
+/** Names by their bytes, of all VMs of the thread: plugins use the same. */
+export const headerNames = new ByteCache(headerName);
+/** Short values by their bytes. */
+export const headerValues = new ByteCache(headerValue);

@@ -11,7 +11,14 @@ import { LIMITS } from "../../base/limits.ts";
 import type { HeaderMap } from "../../http/header-map.ts";
 import type { CurrentCall } from "../current-call.ts";
 import type { HostcallEnv } from "./env.ts";
-import { isHeaderName, isHeaderValue, isSingular, lowerCaseName } from "./header-names.ts";
+import {
+  type HeaderName,
+  type HeaderValue,
+  headerName,
+  headerNames,
+  headerValue,
+  headerValues,
+} from "./header-names.ts";
 
 function readable(call: CurrentCall, type: number): HeaderMap | null {
   if (type > MAP_TYPE.responseTrailers)
@@ -27,21 +34,22 @@ function writable(call: CurrentCall, type: number): HeaderMap | null {
 }
 
 /** The name under which map `type` keeps what the guest calls `key`. */
-function storedName(type: number, key: string): string {
-  const name = lowerCaseName(key);
-  return name === "host" && type === MAP_TYPE.requestHeaders ? ":authority" : name;
+function storedName(type: number, key: HeaderName): HeaderName {
+  return type === MAP_TYPE.requestHeaders ? key.inRequest : key;
 }
 
 /** Whether `map` may take one more entry; a guest must not make the silo's memory its own. */
-function hasRoom(env: HostcallEnv, map: HeaderMap, name: string, value: string): boolean {
-  if (map.byteSize + name.length + value.length <= LIMITS.guestHeadersBytes) return true;
-  env.log.warn(`header ${JSON.stringify(name.slice(0, 64))} dropped: the map is too large`);
+function hasRoom(env: HostcallEnv, map: HeaderMap, name: HeaderName, value: HeaderValue): boolean {
+  const byteSize = name.text.length + value.text.length;
+  if (map.byteSize + byteSize <= LIMITS.guestHeadersBytes) return true;
+  env.log.warn(`header ${JSON.stringify(name.text.slice(0, 64))} dropped: the map is too large`);
   return false;
 }
 
-function put(map: HeaderMap, name: string, value: string): void {
-  if (isSingular(name)) map.set(name, value);
-  else map.add(name, value);
+function put(map: HeaderMap, name: HeaderName, value: string): void {
+  if (name.isSingular) map.set(name.text, value);
+  else if (name.isJoined) map.join(name.text, value);
+  else map.append(name.text, value);
 }
 
 function getters(env: HostcallEnv) {
@@ -61,11 +69,11 @@ function getters(env: HostcallEnv) {
     },
     proxy_get_header_map_value: (type, keyPtr, keyLen, ptrPtr, lenPtr) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
-      const key = memory.readName(keyPtr, keyLen);
+      const key = memory.find(headerNames, keyPtr, keyLen);
       if (key === null) return STATUS.invalidMemoryAccess;
       const map = readable(call, type);
       if (map === null && call.stream?.isLogging !== true) return STATUS.badArgument;
-      const value = map === null ? null : map.get(storedName(type, key));
+      const value = map === null ? null : map.get(storedName(type, key).text);
       if (value !== null) return results.text(value, ptrPtr, lenPtr);
       return version === "0.1.0" ? results.empty(ptrPtr, lenPtr) : STATUS.notFound;
     },
@@ -78,9 +86,9 @@ function refuse(env: HostcallEnv, hostcall: string, type: number): number {
   return STATUS.badArgument;
 }
 
-function isAllowed(env: HostcallEnv, name: string, value: string): boolean {
-  if (isHeaderName(name) && isHeaderValue(value)) return true;
-  env.log.warn(`header ${JSON.stringify(name)} dropped: its name or value is malformed`);
+function isAllowed(env: HostcallEnv, name: HeaderName, value: HeaderValue): boolean {
+  if (name.isValid && value.isValid) return true;
+  env.log.warn(`header ${JSON.stringify(name.text)} dropped: its name or value is malformed`);
   return false;
 }
 
@@ -89,39 +97,39 @@ function setters(env: HostcallEnv) {
   return {
     proxy_add_header_map_value: (type, keyPtr, keyLen, valuePtr, valueLen) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
-      const key = memory.readName(keyPtr, keyLen);
-      const value = memory.readValue(valuePtr, valueLen);
+      const key = memory.find(headerNames, keyPtr, keyLen);
+      const value = memory.find(headerValues, valuePtr, valueLen);
       if (key === null || value === null) return STATUS.invalidMemoryAccess;
       const map = writable(call, type);
       if (map === null) return refuse(env, "proxy_add_header_map_value", type);
       const name = storedName(type, key);
       if (!isAllowed(env, name, value)) return STATUS.ok;
       if (!hasRoom(env, map, name, value)) return STATUS.ok;
-      put(map, name, value);
+      put(map, name, value.text);
       call.stream?.roles.headers.changed(type);
       return STATUS.ok;
     },
     proxy_replace_header_map_value: (type, keyPtr, keyLen, valuePtr, valueLen) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
-      const key = memory.readName(keyPtr, keyLen);
-      const value = memory.readValue(valuePtr, valueLen);
+      const key = memory.find(headerNames, keyPtr, keyLen);
+      const value = memory.find(headerValues, valuePtr, valueLen);
       if (key === null || value === null) return STATUS.invalidMemoryAccess;
       const map = writable(call, type);
       if (map === null) return refuse(env, "proxy_replace_header_map_value", type);
       const name = storedName(type, key);
       if (!isAllowed(env, name, value)) return STATUS.ok;
       if (!hasRoom(env, map, name, value)) return STATUS.ok;
-      map.set(name, value);
+      map.set(name.text, value.text);
       call.stream?.roles.headers.changed(type);
       return STATUS.ok;
     },
     proxy_remove_header_map_value: (type, keyPtr, keyLen) => {
       if (type >>> 0 > MAP_TYPE_MAX) return STATUS.badArgument;
-      const key = memory.readName(keyPtr, keyLen);
+      const key = memory.find(headerNames, keyPtr, keyLen);
       if (key === null) return STATUS.invalidMemoryAccess;
       const map = writable(call, type);
       if (map === null) return refuse(env, "proxy_remove_header_map_value", type);
-      if (map.remove(storedName(type, key))) call.stream?.roles.headers.changed(type);
+      if (map.remove(storedName(type, key).text)) call.stream?.roles.headers.changed(type);
       return STATUS.ok;
     },
     proxy_set_header_map_pairs: (type, ptr, len) => {
@@ -144,11 +152,11 @@ function setPairs(env: HostcallEnv, map: HeaderMap, block: Uint8Array, type: num
     return;
   }
   map.clear();
-  for (const [key, value] of decoded.pairs) {
-    const name = storedName(type, key);
-    if (!isAllowed(env, name, value)) continue;
-    if (isSingular(name)) map.set(name, value);
-    else map.append(name, value);
+  for (const [key, text] of decoded.pairs) {
+    const name = storedName(type, headerName(key));
+    if (!isAllowed(env, name, headerValue(text))) continue;
+    if (name.isSingular) map.set(name.text, text);
+    else map.append(name.text, text);
   }
   env.call.stream?.roles.headers.changed(type);
 }

@@ -2,12 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { decodePairs } from "../../../src/abi/pairs.ts";
 import type { PropertyValue } from "../../../src/config/types.ts";
-import {
-  descend,
-  PathCache,
-  serializeProperty,
-  splitPath,
-} from "../../../src/vm/property-codec.ts";
+import { descend, serializeProperty, splitPath } from "../../../src/vm/property-codec.ts";
 
 const hex = (value: PropertyValue): string => Buffer.from(serializeProperty(value)).toString("hex");
 
@@ -57,15 +52,6 @@ describe("property paths", () => {
     assert.deepEqual(splitPath("a\0\0"), ["a", ""]);
     assert.deepEqual(splitPath("a.b"), ["a.b"]);
     assert.deepEqual(splitPath(""), [""]);
-  });
-
-  it("are remembered, and forgotten when there are too many", () => {
-    const cache = new PathCache();
-    const first = cache.split("a\0b");
-    assert.equal(cache.split("a\0b"), first);
-    for (let i = 0; i < 300; i++) cache.split(`p${i}`);
-    assert.deepEqual(cache.split("a\0b"), first);
-    assert.notEqual(cache.split("a\0b"), first);
   });
 
   it("walk messages by field, maps by key and lists by index, and nothing else", () => {
