@@ -77,7 +77,7 @@ function buildRust() {
   for (const filter of ["add-header", "body-window", "callouts", "toolbox"]) {
     publish(built(filter), join(folder, filter, `${filter}.wasm`));
   }
-  for (const example of ["ext-auth", "jwt", "rate-limit"]) {
+  for (const example of ["coroutines", "ext-auth", "jwt", "rate-limit"]) {
     publish(built(example), join(ROOT, "examples", example, "rust", `${example}.wasm`));
   }
 }

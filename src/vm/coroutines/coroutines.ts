@@ -101,6 +101,7 @@ export class Coroutines implements SuspensionOwner {
     if ((leftMs === null && callout === null) || isStream) return STATUS.badArgument;
     const refusal = this.#refusal();
     if (refusal !== "") {
+      this.#spend(token);
       this.#answer = failedAnswer(refusal);
       return this.#arrive();
     }
@@ -234,6 +235,7 @@ export class Coroutines implements SuspensionOwner {
     const call = this.#call;
     if (call === null || call.token === 0 || call.context.stream !== stream) return;
     call.refusal = reason;
+    this.#spend(call.token);
     this.#resume(failedAnswer(reason));
   }
 
@@ -311,6 +313,15 @@ export class Coroutines implements SuspensionOwner {
     });
   }
 
+  /** What was awaited in vain is given up: nobody hears of it any more. */
+  #spend(token: number): void {
+    const { callouts, call } = this.#vm;
+    this.#sleeps.remove(token);
+    this.waiting.takeAnswer(token);
+    const callout = call.root === null ? null : callouts.of(call.root, token);
+    if (callout !== null) callouts.cancel(callout);
+  }
+
   #slept(token: number): void {
     this.#sleeps.remove(token);
     this.#resume(SLEPT);
@@ -318,6 +329,7 @@ export class Coroutines implements SuspensionOwner {
 
   #timedOut({ root }: GuestContext, limitMs: number): void {
     const { log, roles, call } = this.#vm;
+    this.#spend(this.#call?.token ?? 0);
     roles.vmEvents.suspendedTooLong(root.config.name);
     log.warn(`granary.await: no answer within ${limitMs} ms, in ${call.callback}`);
     this.#resume(failedAnswer(`no answer within ${limitMs} ms`));
