@@ -45,6 +45,7 @@ function missingOf(headers: HeaderMap): string | null {
 }
 
 export class Router implements UpstreamEvents, TimeoutOwner {
+  readonly requestTrailers = "maybe";
   readonly #stream: Stream;
   readonly #routeTimeout = new Timeout(this, ROUTE_TIMEOUT);
   readonly #tryTimeout = new Timeout(this, PER_TRY_TIMEOUT);

@@ -47,6 +47,8 @@ export interface UpstreamConnectionInfo {
  * `reset()` no further event comes.
  */
 export interface UpstreamEvents {
+  /** Whether the request may end with trailers: an HTTP/2 stream is cheaper where it never does. */
+  readonly requestTrailers: "maybe" | "never";
   /**
    * The request has a connection; called once, before any byte of it is written: inside
    * `sendHeaders()` when the pool had an idle connection, else when one is made or becomes free.

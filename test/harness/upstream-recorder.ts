@@ -10,6 +10,7 @@ import type {
 } from "../../src/upstream/types.ts";
 
 export class UpstreamRecorder implements UpstreamEvents {
+  requestTrailers: "maybe" | "never" = "maybe";
   /** One line for each event: `ready`, `103`, `200`, `data abc`, `end`, `reset reason`... */
   readonly log: string[] = [];
   /** Called after each event was written down, with its line. */

@@ -20,6 +20,7 @@ import { UpstreamCallout } from "./upstream-callout.ts";
 const NOTHING = BodyChunk.ofHeap(new Uint8Array(0));
 
 export class GrpcCallout extends UpstreamCallout<GrpcEvents> implements StartedGrpc, FrameEvents {
+  readonly requestTrailers = "never";
   readonly #frames = new FrameReader(this);
   #encoding = "identity";
   #responding = false;

@@ -15,6 +15,7 @@ import { ReplyBody } from "./reply-body.ts";
 import { UpstreamCallout } from "./upstream-callout.ts";
 
 export class HttpCallout extends UpstreamCallout<HttpCallEvents> {
+  readonly requestTrailers: "maybe" | "never";
   #headers: HeaderMap | null = null;
   readonly #body = new ReplyBody();
 
@@ -25,6 +26,7 @@ export class HttpCallout extends UpstreamCallout<HttpCallEvents> {
     events: HttpCallEvents,
   ) {
     super(services, cluster, request.headers, events);
+    this.requestTrailers = request.trailers === null ? "never" : "maybe";
   }
 
   /** Sends the request; false: there is no endpoint, or a circuit breaker is open. */

@@ -26,6 +26,7 @@ const FIRST_TRY: LoadBalancerContext = { triedAddresses: [] };
 export abstract class UpstreamCallout<Events>
   implements UpstreamEvents, TimeoutOwner, StartedCallout
 {
+  abstract readonly requestTrailers: "maybe" | "never";
   protected readonly services: CalloutServices;
   protected readonly cluster: Cluster;
   protected readonly requestHeaders: HeaderMap;

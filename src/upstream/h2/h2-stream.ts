@@ -95,9 +95,10 @@ export class H2Stream implements ExchangeConnection, ExchangeWriter {
     if (session === null || session.closed || session.destroyed) return true;
     const fields = fieldsOf(headers);
     fields[":scheme"] ??= "http";
+    const waitForTrailers = !endStream && this.#exchange?.events.requestTrailers !== "never";
     let stream: ClientHttp2Stream;
     try {
-      stream = session.request(fields, { endStream, waitForTrailers: !endStream });
+      stream = session.request(fields, { endStream, waitForTrailers });
     } catch {
       // A pseudo-header that HTTP/2 does not know, and the like.
       return false;

@@ -61,6 +61,20 @@ describe("HTTP/2 upstreams", () => {
     });
   });
 
+  test("a request that never has trailers ends with its body", limits, async () => {
+    await withH2({ onRequest: sayHello }, {}, async (real, upstream) => {
+      const { request, events } = real.begin();
+      events.requestTrailers = "never";
+      request.sendHeaders(requestHeaders("POST"), false);
+      request.sendData(chunk("first,"), false);
+      request.sendData(chunk("last"), true);
+      await events.over;
+      assert.deepEqual(events.log, ["ready", "200", "data hello", "data  end"]);
+      assert.deepEqual(upstream.requests[0]?.body, "first,last");
+      assert.deepEqual(upstream.requests[0]?.trailers, []);
+    });
+  });
+
   test("a response without a body ends with its head", limits, async () => {
     const onRequest = ({ stream }: { stream: ServerHttp2Stream }): void =>
       stream.respond({ ":status": 204 }, { endStream: true });
