@@ -86,6 +86,25 @@ describe("HTTP/2 upstreams that fail", () => {
     });
   });
 
+  test("streams that GOAWAY leaves out were refused, those before it go on", limits, async () => {
+    const seen: number[] = [];
+    const upstream = await rawH2Upstream((socket, stream) => {
+      if (seen.push(stream) < 3) return;
+      const last = Uint8Array.of(0, 0, 0, seen[0] ?? 0, 0, 0, 0, 0);
+      socket.write(frame(FRAME.goaway, 0, 0, last));
+      const flags = FLAG.endHeaders | FLAG.endStream;
+      socket.write(frame(FRAME.headers, flags, seen[0] ?? 0, STATUS_200));
+    });
+    await withPort(upstream.port, {}, async (real) => {
+      const all = await Promise.all([real.exchange(), real.exchange(), real.exchange()]);
+      assert.deepEqual(
+        all.map(({ log }) => log.at(-1)),
+        ["200 end", "reset remoteRefused", "reset remoteRefused"],
+      );
+    });
+    await upstream.close();
+  });
+
   test("a response without a status is a protocol error", limits, async () => {
     const log = await against((socket, stream) => {
       // Literal header "a: b" without any pseudo-header.
