@@ -103,6 +103,14 @@ test("0 is no limit", () => {
   assert.deepEqual(stream.calls, []);
 });
 
+test("while a debugger may stop handlers there is no limit", () => {
+  process.execArgv.push("--inspect=127.0.0.1:0");
+  const { open, thread } = startScript(STUCK);
+  process.execArgv.pop();
+  open().context.onRequestHeaders(1, true);
+  assert.equal(thread.timers.pendingCount, 0);
+});
+
 test("a tick that waits too long does not keep the next one back", async () => {
   const { thread } = startScript(
     `let ticks = 0;
