@@ -60,8 +60,8 @@ export class SharedData {
   /** Stores a copy of `value`. @param cas 0 = whatever is there; else only over this number. */
   set(space: number, key: Uint8Array, value: Uint8Array, cas: number): number {
     const table = this.#table;
-    if (key.byteLength > LIMITS.sharedKeyBytes) return SHARED.full;
-    if (value.byteLength > LIMITS.sharedValueBytes) return SHARED.full;
+    if (key.length > LIMITS.sharedKeyBytes) return SHARED.full;
+    if (value.length > LIMITS.sharedValueBytes) return SHARED.full;
     if (!this.#enter(space, key)) return SHARED.busy;
     let result: number = SHARED.done;
     if (cas !== 0 && table.found !== 0 && (table.get(ENTRY.cas) ^ cas) !== 0) {
@@ -99,7 +99,7 @@ export class SharedData {
    */
   add(space: number, key: Uint8Array, delta: bigint): number {
     const table = this.#table;
-    if (key.byteLength > LIMITS.sharedKeyBytes) return SHARED.full;
+    if (key.length > LIMITS.sharedKeyBytes) return SHARED.full;
     if (!this.#enter(space, key)) return SHARED.busy;
     let result: number = SHARED.done;
     if (table.found === 0) {
@@ -121,7 +121,7 @@ export class SharedData {
     let bytes = 0;
     this.#table.scan(space, (key) => {
       if (!startsWith(key, prefix)) return true;
-      bytes += key.byteLength;
+      bytes += key.length;
       if (bytes > max.bytes) return false;
       keys.push(Uint8Array.from(key));
       return keys.length < max.count;
@@ -150,7 +150,7 @@ export class SharedData {
   #copyOut(): void {
     const table = this.#table;
     const length = table.get(ENTRY.valueBytes);
-    if (length > this.bytes.byteLength) this.bytes = Buffer.alloc(2 * length);
+    if (length > this.bytes.length) this.bytes = Buffer.alloc(2 * length);
     const at = table.valueAt();
     const source = table.heap.bytes;
     const target = this.bytes;
@@ -162,7 +162,7 @@ export class SharedData {
 }
 
 function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
-  if (prefix.byteLength > key.byteLength) return false;
-  for (let i = 0; i < prefix.byteLength; i++) if (key[i] !== prefix[i]) return false;
+  if (prefix.length > key.length) return false;
+  for (let i = 0; i < prefix.length; i++) if (key[i] !== prefix[i]) return false;
   return true;
 }

@@ -98,9 +98,9 @@ export class SharedQueues {
   /** Appends a copy of `data`, then tells one registrant. */
   enqueue(queue: number, data: Uint8Array): number {
     if (!this.exists(queue)) return QUEUED.unknown;
-    if (data.byteLength > LIMITS.sharedQueueItemBytes) return QUEUED.full;
+    if (data.length > LIMITS.sharedQueueItemBytes) return QUEUED.full;
     if (!this.#take(queue)) return QUEUED.busy;
-    const ref = this.#makeRoom(queue, data.byteLength);
+    const ref = this.#makeRoom(queue, data.length);
     if (ref !== 0) this.#append(queue, ref, data);
     else this.#count(queue, STRIPE.refused);
     const seat = ref === 0 ? NOBODY : this.#nextSeat(queue);
@@ -214,7 +214,7 @@ export class SharedQueues {
     const at = this.#rowOf(queue);
     const item = this.#heap.wordOf(ref);
     words[item + ITEM.next] = 0;
-    words[item + ITEM.dataBytes] = data.byteLength;
+    words[item + ITEM.dataBytes] = data.length;
     this.#heap.bytes.set(data, item * 4 + ITEM.headerBytes);
     const tail = words[at + QUEUE.tail] as number;
     const link = tail === 0 ? at + QUEUE.head : this.#heap.wordOf(tail) + ITEM.next;
@@ -222,7 +222,7 @@ export class SharedQueues {
     Atomics.store(words, link, ref);
     words[at + QUEUE.tail] = ref;
     words[at + QUEUE.count] = (words[at + QUEUE.count] as number) + 1;
-    words[at + QUEUE.bytes] = (words[at + QUEUE.bytes] as number) + data.byteLength;
+    words[at + QUEUE.bytes] = (words[at + QUEUE.bytes] as number) + data.length;
     this.#count(queue, STRIPE.entries);
   }
 
@@ -245,7 +245,7 @@ export class SharedQueues {
   #copyOut(ref: number): void {
     const item = this.#heap.wordOf(ref);
     const length = this.#words[item + ITEM.dataBytes] as number;
-    if (length > this.bytes.byteLength) this.bytes = Buffer.alloc(2 * length);
+    if (length > this.bytes.length) this.bytes = Buffer.alloc(2 * length);
     const start = item * 4 + ITEM.headerBytes;
     this.#heap.bytes.copy(this.bytes, 0, start, start + length);
     this.length = length;

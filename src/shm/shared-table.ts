@@ -110,7 +110,7 @@ export class SharedTable {
    * @param key the key that was given to `enter`
    */
   put(space: number, key: Uint8Array, value: Uint8Array): boolean {
-    const size = valueOffset(key.byteLength) + value.byteLength;
+    const size = valueOffset(key.length) + value.length;
     const ref = this.#allocate(size, space, key);
     if (ref === 0) {
       this.#entries.count(this.#stripe, STRIPE.refused, 1);
@@ -123,11 +123,11 @@ export class SharedTable {
     words[at + ENTRY.hash] = this.#hash;
     words[at + ENTRY.cas] = space < INTERNAL_SPACE.count ? 0 : this.nextCas();
     words[at + ENTRY.space] = space | USED_FLAG;
-    words[at + ENTRY.keyBytes] = key.byteLength;
-    words[at + ENTRY.valueBytes] = value.byteLength;
+    words[at + ENTRY.keyBytes] = key.length;
+    words[at + ENTRY.valueBytes] = value.length;
     this.#entries.setExpiry(ref, found === 0 ? 0 : this.#entries.expiry(found));
     this.#copy(key, at * 4 + ENTRY.headerBytes);
-    this.#copy(value, at * 4 + valueOffset(key.byteLength));
+    this.#copy(value, at * 4 + valueOffset(key.length));
     // Publishes the whole entry to the next holder of the lock, in place of the old one.
     Atomics.store(words, this.#link, ref);
     if (found === 0) this.#entries.count(this.#stripe, STRIPE.entries, 1);
@@ -233,7 +233,7 @@ export class SharedTable {
   }
 
   #copy(source: Uint8Array, at: number): void {
-    const length = source.byteLength;
+    const length = source.length;
     const target = this.heap.bytes;
     if (length > SMALL_COPY) target.set(source, at);
     else for (let i = 0; i < length; i++) target[at + i] = source[i] as number;

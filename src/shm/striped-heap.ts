@@ -105,7 +105,7 @@ export class StripedHeap {
   /** Gives a block back. */
   release(stripe: number, ref: number): void {
     const words = this.words;
-    const page = Math.floor(ref / PAGE_UNITS);
+    const page = (ref / PAGE_UNITS) | 0;
     const tag = words[this.#owners + page] as number;
     assert(tag >> 8 === stripe + 1, "a block is released by another stripe");
     const kind = tag & 0xff;
@@ -121,7 +121,7 @@ export class StripedHeap {
     const list = this.stripeWord(stripe, STRIPE.partial + kind);
     const used = words[info + PAGE.used] as number;
     words[this.wordOf(ref)] = words[info + PAGE.free] as number;
-    words[info + PAGE.free] = Math.floor((ref - page * PAGE_UNITS) / units) + 1;
+    words[info + PAGE.free] = (((ref - page * PAGE_UNITS) / units) | 0) + 1;
     words[info + PAGE.used] = used - 1;
     if (used === CLASS_BLOCKS[kind]) this.#link(list, page);
     if (used > 1) return;

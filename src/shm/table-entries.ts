@@ -37,7 +37,7 @@ export class TableEntries {
   isKey(at: number, space: number, key: Uint8Array): boolean {
     const { words } = this;
     if (((words[at + ENTRY.space] as number) & SPACES_MAX) !== space) return false;
-    const length = key.byteLength;
+    const length = key.length;
     if (words[at + ENTRY.keyBytes] !== length) return false;
     const bytes = this.heap.bytes;
     const start = at * 4 + ENTRY.headerBytes;

@@ -128,7 +128,7 @@ test(
 );
 
 const PLACES: readonly Fault[] = [
-  "words[item + ITEM.dataBytes] = data.byteLength;",
+  "words[item + ITEM.dataBytes] = data.length;",
   "Atomics.store(words, link, ref);",
   "words[at + QUEUE.tail] = ref;",
   "Atomics.store(words, at + QUEUE.head, next);",
