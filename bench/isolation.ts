@@ -183,7 +183,11 @@ async function besideVillains(rig: FilterRig): Promise<void> {
 /** A VM with its plugin: compiled and started, and started from a compiled module. */
 function vmStarts(path: string): void {
   const bytes = readFileSync(join(REPOSITORY_ROOT, path));
-  const options = { pagesMax: 2_048, tableElementsMax: LIMITS.tableElements } as const;
+  const options = {
+    pagesMax: 2_048,
+    tableElementsMax: LIMITS.tableElements,
+    growth: "free",
+  } as const;
   const prepared = (): WebAssembly.Module => {
     const made = rewriteModule(bytes, { ...options, budget: "metered" });
     if (made.kind === "refused") throw new Error(made.reason);

@@ -97,7 +97,11 @@ const WORK: readonly (readonly [name: string, n: number, text: string])[] = [
 ];
 
 function metered(bytes: Uint8Array): Uint8Array {
-  const options = { pagesMax: 2_048, tableElementsMax: LIMITS.tableElements } as const;
+  const options = {
+    pagesMax: 2_048,
+    tableElementsMax: LIMITS.tableElements,
+    growth: "free",
+  } as const;
   const result = rewriteModule(bytes, { ...options, budget: "metered" });
   if (result.kind === "refused") throw new Error(result.reason);
   return result.bytes;

@@ -10,7 +10,10 @@
 import { BULK, OP } from "./wasm-instructions.ts";
 import type { WasmWriter } from "./wasm-writer.ts";
 
-/** Module and name of the import that reads the clock: `() -> i32`. */
+/**
+ * Module and name of the import that metered code asks, `(i32) -> i32`: with 0 for fuel, with
+ * another number for a memory of as many pages. What is below 0 is a refusal.
+ */
 export const BUDGET_IMPORT = { module: "granary", name: "look" } as const;
 /** Name of the function that takes fuel away, as backtraces show it. */
 export const CHARGE_NAME = "granary.charge";
@@ -134,6 +137,23 @@ export function writeGrowCost(out: WasmWriter, indices: BudgetIndices): void {
   writeCharge(out, indices, COST.memoryGrow);
 }
 
+/** In the place of `memory.grow`: the host is asked for the pages there would be. */
+export function writeAskedGrowth(out: WasmWriter, indices: BudgetIndices, scratch: number): void {
+  writeIndexed(out, OP.localTee, scratch);
+  writeIndexed(out, OP.memorySize, 0);
+  out.u8(OP.i32Add);
+  writeIndexed(out, OP.call, indices.look);
+  writeConst(out, 0);
+  out.u8(OP.i32LtS);
+  out.u8(OP.if);
+  out.u8(I32);
+  writeConst(out, -1);
+  out.u8(OP.else);
+  writeIndexed(out, OP.localGet, scratch);
+  writeIndexed(out, OP.memoryGrow, 0);
+  out.u8(OP.end);
+}
+
 /** Whether the instruction `0xfc sub` costs by the count on top of the stack. */
 export function isBulk(sub: number): boolean {
   return (BULK_OPERATIONS as readonly number[]).includes(sub);
@@ -174,6 +194,7 @@ export function writeChargeBody(out: WasmWriter, body: WasmWriter, indices: Budg
   writeIndexed(body, OP.localTee, 0);
   writeIndexed(body, OP.globalSet, indices.fuel);
   writeIfNegative(body, () => {
+    writeConst(body, 0);
     writeIndexed(body, OP.call, indices.look);
     writeIndexed(body, OP.localTee, 0);
     writeIndexed(body, OP.globalSet, indices.fuel);

@@ -7,6 +7,7 @@ import {
   type BudgetIndices,
   I32,
   isBulk,
+  writeAskedGrowth,
   writeBlock,
   writeBranchOut,
   writeBulkCost,
@@ -66,6 +67,7 @@ interface RewrittenBody extends CallNode {
   readonly runsStart: number;
   readonly runsEnd: number;
   readonly hasLoop: boolean;
+  /** Some instruction keeps its operand in our local. */
   readonly hasBulk: boolean;
   /** Indices of our two locals. */
   readonly rounds: number;
@@ -200,9 +202,7 @@ class BodyRewriter {
         this.#writeIndexed(opcode, this.#indexAfter(at, body));
         return;
       case OP.memoryGrow:
-        this.#copyUpTo(at);
-        writeGrowCost(this.#code, this.#indices);
-        skipImmediates(opcode, body);
+        this.#grow(at, body);
         return;
       default:
         this.#other(opcode, at, body);
@@ -278,6 +278,16 @@ class BodyRewriter {
     this.#hasBulk = true;
     this.#copyUpTo(at);
     writeBulkCost(this.#code, this.#indices, { sub, scratch: this.#scratch });
+  }
+
+  #grow(at: number, body: WasmReader): void {
+    this.#copyUpTo(at);
+    writeGrowCost(this.#code, this.#indices);
+    skipImmediates(OP.memoryGrow, body);
+    if (this.#rewriting.options.growth === "free") return;
+    this.#hasBulk = true;
+    writeAskedGrowth(this.#code, this.#indices, this.#scratch);
+    this.#copied = body.offset;
   }
 
   #call(opcode: number, at: number, body: WasmReader): void {

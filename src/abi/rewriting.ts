@@ -8,6 +8,8 @@ export interface RewriteOptions {
   readonly tableElementsMax: number;
   /** Whether loops and functions look at the CPU budget. */
   readonly budget: "metered" | "unmetered";
+  /** Whether metered code asks the host before its memory grows. */
+  readonly growth: "free" | "asked";
 }
 
 /** What the section rewriters share. */

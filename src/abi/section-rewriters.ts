@@ -19,11 +19,11 @@ const FUNCTION_TYPE = 0x60;
 const PAGE_BYTES = 65_536;
 const MIB_BYTES = 1_048_576;
 
-/** Appends the types of `look: () -> i32` and `charge: (i32) -> ()`. */
+/** Appends the types of `look: (i32) -> i32` and `charge: (i32) -> ()`. */
 export function addBudgetTypes(_: Rewriting, section: WasmReader, out: WasmWriter): void {
   out.u32(section.u32() + 2);
   out.append(section.rest());
-  out.append(Uint8Array.of(FUNCTION_TYPE, 0, 1, I32, FUNCTION_TYPE, 1, I32, 0));
+  out.append(Uint8Array.of(FUNCTION_TYPE, 1, I32, 1, I32, FUNCTION_TYPE, 1, I32, 0));
 }
 
 export function rewriteImports(rewriting: Rewriting, section: WasmReader, out: WasmWriter): void {

@@ -31,6 +31,8 @@ function asJson({ silo, vms }: SiloVms): object {
       state: vm.state,
       memory_bytes: vm.memoryBytes,
       memory_bytes_max: vm.memoryBytesMax,
+      memory_total_bytes: vm.memoryTotalBytes,
+      memory_total_bytes_max: vm.memoryTotalBytesMax,
       standby: vm.hasStandby,
       pool:
         vm.pool === null
@@ -128,6 +130,8 @@ const CODE_DIGITS = 12;
 function row(silo: number, vm: VmReport, plugin: PluginReport): string {
   const mib = (bytes: number): string => (bytes / MIB_BYTES).toFixed(1);
   const perCall = plugin.calls === 0 ? 0 : (plugin.timeMs * 1_000) / plugin.calls;
+  const { memoryTotalBytes: used, memoryTotalBytesMax: most } = vm;
+  const total = most === 0 ? "" : `; in all ${mib(used)} of ${mib(most)} MiB`;
   const standby = vm.hasStandby ? " (+1 waiting)" : "";
   const cells = [
     cell(vm.mode === "shadow" ? `${plugin.name} (shadow)` : plugin.name),
@@ -138,7 +142,7 @@ function row(silo: number, vm: VmReport, plugin: PluginReport): string {
     cell(vm.pool === null ? "" : poolText(vm.pool)),
     vm.state === "running" && plugin.isServing ? cell(vm.state) : bad(vm.state),
     cell(plugin.failurePolicy),
-    cell(`${mib(vm.memoryBytes)} of ${mib(vm.memoryBytesMax)} MiB`),
+    cell(`${mib(vm.memoryBytes)} of ${mib(vm.memoryBytesMax)} MiB${total}`),
     number(plugin.streams),
     number(plugin.calls),
     cell(`${plugin.timeMs.toFixed(1)} ms`),

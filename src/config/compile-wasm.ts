@@ -91,7 +91,7 @@ export function compilePlugin(
   }
   const isolation = shared?.isolation ?? isolationOf(message.name, listener.isolation);
   const at = place.child("vm_config");
-  const vm = shared?.vm ?? compileVm(message.vm.value, isolation, at);
+  const vm = shared?.vm ?? compileVm(message.vm.value, { name: message.name, isolation }, at);
   if (vm === null) return null;
   const allowed = Object.keys(message.capabilityRestrictionConfig?.allowedCapabilities ?? {});
   const reload = message.reloadConfig?.backoff?.baseInterval;
@@ -152,7 +152,11 @@ function compileFailure(message: PluginMessage, place: Place): FailurePolicy {
   }
 }
 
-function compileVm(message: VmMessage, isolation: IsolationConfig, place: Place): VmConfig | null {
+function compileVm(
+  message: VmMessage,
+  { name, isolation }: Pick<PluginConfig, "name" | "isolation">,
+  place: Place,
+): VmConfig | null {
   if (message.runtime !== NULL_RUNTIME && !RUNTIMES.includes(message.runtime)) {
     const hint = `write envoy.wasm.runtime.v8 or leave it out; ${NULL_RUNTIME} for TypeScript`;
     place.child("runtime").problem(`the runtime "${message.runtime}" is not implemented`, hint);
@@ -173,7 +177,7 @@ function compileVm(message: VmMessage, isolation: IsolationConfig, place: Place)
   const vmKey = keyOf([Buffer.from(message.vmId), configuration, code]);
   const asked = isScript ? false : coroutinesOf(configuration, place.child("configuration"));
   const coroutines = asked ?? (bytes !== undefined && place.context.marksCoroutines(bytes));
-  const keyed = codeKeyOf(codeSha256, isolation, coroutines ? "coroutines" : "plain");
+  const keyed = codeKeyOf([codeSha256, name], isolation, coroutines ? "coroutines" : "plain");
   const ownKey = isScript ? `${codeSha256} script` : keyed;
   const codeKey = isHere ? ownKey : MISSING + ownKey;
   const { vmId } = message;
@@ -190,19 +194,24 @@ export function isCodeMissing(vm: VmConfig): boolean {
 
 /** Equal where the same bytes run: the limits that are built into the code are part of it. */
 function codeKeyOf(
-  codeSha256: string,
+  [codeSha256, plugin]: readonly [string, string],
   isolation: IsolationConfig,
   form: "plain" | "coroutines",
 ): string {
-  const { memoryBytesMax, memoryTotalBytesMax, hasStandby, vmPoolMax } = isolation;
-  const shares = memoryTotalBytesMax === 0 ? [] : [memoryTotalBytesMax, hasStandby, vmPoolMax];
+  const { memoryBytesMax, memoryTotalBytesMax } = isolation;
+  // A total is that of one plugin, which shares no VM with others then.
+  const shares = memoryTotalBytesMax === 0 ? [] : [memoryTotalBytesMax, JSON.stringify(plugin)];
   const forms = form === "plain" ? [] : [form];
   return [codeSha256, memoryBytesMax, isMetered(isolation), ...shares, ...forms].join(" ");
 }
 
-/** Whether any callback has a CPU budget: else the code is not metered at all. */
+/**
+ * Whether any callback has a CPU budget, or all VMs a total of memory: else the code is not metered
+ * at all.
+ */
 export function isMetered(isolation: IsolationConfig): boolean {
   const { cpuBudgetMs, startBudgetMs } = isolation;
+  if (isolation.memoryTotalBytesMax > 0) return true;
   const budgets = [cpuBudgetMs, startBudgetMs, ...Object.values(isolation.callbackBudgetsMs)];
   return budgets.some((budgetMs) => budgetMs > 0);
 }

@@ -3,7 +3,10 @@
 export interface IsolationConfig {
   /** Linear memory of one VM. */
   readonly memoryBytesMax: number;
-  /** Linear memory of this plugin's VMs in all silos together; 0 = none beyond the former. */
+  /**
+   * Linear memory of this plugin's VMs in all silos together, those that wait included; 0 = none
+   * beyond the former. Two versions of its code have one each while they live side by side.
+   */
   readonly memoryTotalBytesMax: number;
   /** Time that one callback may take; 0 = unlimited. */
   readonly cpuBudgetMs: number;

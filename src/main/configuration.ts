@@ -82,7 +82,6 @@ export async function loadProgram(
   const { modules, problems } = await loadModules(config, {
     pool,
     known: running?.modules ?? [],
-    silos: options.concurrency,
   });
   const light: GranaryConfig = {
     ...config,

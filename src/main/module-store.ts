@@ -6,19 +6,18 @@ import { CALLBACK_NAMES } from "../abi/callback-table.ts";
 import type { RewriteOptions } from "../abi/rewriting.ts";
 import { LIMITS } from "../base/limits.ts";
 import { isMetered } from "../config/compile-wasm.ts";
-import type { GranaryConfig, PluginConfig } from "../config/types.ts";
+import type { GranaryConfig, IsolationConfig, PluginConfig } from "../config/types.ts";
+import { Quota } from "../shm/quota.ts";
+import { hasTotal, PAGE_BYTES } from "../vm/memory-account.ts";
 import { serverPlugins, wasmPlugins } from "../vm/plugin-identity.ts";
+import type { PluginCode } from "../vm/types.ts";
 import type { CpuPool } from "./cpu-pool.ts";
 import type { CompiledModule, PreparedModule, PrepareTask } from "./cpu-tasks.ts";
-
-const PAGE_BYTES = 65_536;
 
 interface LoadOptions {
   readonly pool: CpuPool;
   /** Modules that are there already. */
   readonly known: readonly CompiledModule[];
-  /** Threads among which a plugin's total of memory is shared out. */
-  readonly silos: number;
 }
 
 interface LoadedModules {
@@ -30,7 +29,7 @@ interface LoadedModules {
 /** The modules of `config`, which must have their bytes. Never rejects. */
 export async function loadModules(
   config: GranaryConfig,
-  { pool, known, silos }: LoadOptions,
+  { pool, known }: LoadOptions,
 ): Promise<LoadedModules> {
   const seen = new Set<string>();
   const modules: CompiledModule[] = [];
@@ -50,11 +49,12 @@ export async function loadModules(
       modules.push({ key: codeKey, module: { text, filename: source.scriptName } });
       continue;
     }
-    const options = rewriteOptions(plugin, silos);
+    const options = rewriteOptions(plugin.isolation);
     const coroutines = plugin.vm.coroutines && !hasStackSwitching() ? "asyncify" : "none";
     const result = await prepare(pool, { bytes: source.bytes, options, coroutines });
-    if (result.kind === "module") modules.push({ key: codeKey, module: result.module });
-    else problems.push(`${source.origin}: ${result.reason}`);
+    if (result.kind === "module") {
+      modules.push({ key: codeKey, module: withTotal(result.module, plugin.isolation) });
+    } else problems.push(`${source.origin}: ${result.reason}`);
   }
   return { modules, problems };
 }
@@ -73,15 +73,31 @@ async function prepare(pool: CpuPool, task: PrepareTask): Promise<PreparedModule
   }
 }
 
-/** The pages of one VM: its own limit, or its share of the plugin's total if that is less. */
-function rewriteOptions({ isolation, vm }: PluginConfig, silos: number): RewriteOptions {
-  const { memoryBytesMax, memoryTotalBytesMax, hasStandby, vmPoolMax } = isolation;
-  const vms = silos * ((vm.coroutines ? vmPoolMax : 1) + (hasStandby ? 1 : 0));
-  const share = memoryTotalBytesMax === 0 ? memoryBytesMax : memoryTotalBytesMax / vms;
+/** Code of a plugin with a total for its memory brings along where all of its VMs count theirs. */
+function withTotal(
+  module: WebAssembly.Module,
+  { memoryTotalBytesMax }: IsolationConfig,
+): PluginCode {
+  if (memoryTotalBytesMax === 0) return module;
+  return { module, quota: Quota.create(memoryTotalBytesMax / PAGE_BYTES).region };
+}
+
+/** The thread of silo `index` is gone, and the memory of its VMs with it. */
+export function clearTotals(modules: readonly CompiledModule[], index: number): void {
+  for (const { module } of modules) {
+    if (hasTotal(module)) new Quota(module.quota).clear(index);
+  }
+}
+
+function rewriteOptions(isolation: IsolationConfig): RewriteOptions {
+  const { memoryBytesMax, memoryTotalBytesMax } = isolation;
+  const hasTotal = memoryTotalBytesMax > 0;
+  const bytesMax = hasTotal ? Math.min(memoryBytesMax, memoryTotalBytesMax) : memoryBytesMax;
   return {
-    pagesMax: Math.floor(Math.min(memoryBytesMax, share) / PAGE_BYTES),
+    pagesMax: Math.floor(bytesMax / PAGE_BYTES),
     tableElementsMax: LIMITS.tableElements,
     budget: isMetered(isolation) ? "metered" : "unmetered",
+    growth: hasTotal ? "asked" : "free",
   };
 }
 

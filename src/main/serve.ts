@@ -23,6 +23,7 @@ import { addressText, type ListenFailure, reservePorts } from "./listen.ts";
 import { siloLogOptions } from "./log-levels.ts";
 import { LogWriter } from "./log-writer.ts";
 import { MainMetrics } from "./main-metrics.ts";
+import { clearTotals } from "./module-store.ts";
 import { Reloader } from "./reloader.ts";
 import { Running } from "./running.ts";
 import { Server } from "./server.ts";
@@ -145,6 +146,7 @@ function build(blueprint: Blueprint): Site {
     retire: (index) => {
       metrics.clearGauges(index);
       shared.retire(index);
+      clearTotals(running.program.modules, index);
     },
   });
   const drainTimeMs = options.drainTimeS * 1000;

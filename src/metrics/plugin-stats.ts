@@ -27,6 +27,7 @@ export const WASM_PLUGIN_STATS = {
   handlers_given_up: counter(
     "Handlers of a script that were given up because they waited too long",
   ),
+  memory_refused: counter("Times memory of a VM could not grow over the total of all"),
   log_lines_dropped: counter("Lines that the plugin logged beyond what it may"),
   calls_suspended: counter("Calls of the plugin that were suspended"),
   suspension_timeouts: counter("Times what a suspended call awaited did not come in time"),

@@ -7,6 +7,7 @@ import { bodySlabLayout } from "./body-slab-layout.ts";
 import type { Field, Layout } from "./layout.ts";
 import { METRIC_LAYOUT } from "./metric-layout.ts";
 import { OWNERS_LAYOUT } from "./owners.ts";
+import { QUOTA_LAYOUT } from "./quota.ts";
 import { RING_LAYOUT } from "./ring-layout.ts";
 import { sharedDataLayout } from "./shared-data-layout.ts";
 import { sharedQueuesLayout } from "./shared-queues-layout.ts";
@@ -48,6 +49,12 @@ const REGIONS: readonly Region[] = [
     layout: sharedQueuesLayout(64 * MIB),
     about: "One: shared queues and who is to be told of their items.",
     file: "shared-queues-layout.ts",
+  },
+  {
+    layout: QUOTA_LAYOUT,
+    about:
+      "One for each code whose plugin has a `memory_total_mib`: pages that its VMs have, silo by silo.",
+    file: "quota.ts",
   },
   {
     layout: RING_LAYOUT,

@@ -78,6 +78,7 @@ export function createServices(
     config: boot.config,
     modules: new Map(boot.modules.map(({ key, module }) => [key, module])),
     singletons: boot.index === SINGLETON_SILO ? "here" : "elsewhere",
+    seat: boot.index,
     roles: {
       metrics: new PluginMetrics(writer, others),
       log: wasmLog,

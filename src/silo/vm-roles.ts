@@ -123,6 +123,10 @@ export class SiloVmEvents implements VmEventHost {
     this.#pool.waiting.set(pools.reduce((sum, { waiting }) => sum + waiting, 0));
   }
 
+  memoryRefused(plugin: string): void {
+    this.#plugin(plugin).memory_refused.inc();
+  }
+
   lineDropped(plugin: string): void {
     this.#plugin(plugin).log_lines_dropped.inc();
   }

@@ -70,6 +70,7 @@ function canaryRoles(config: GranaryConfig, lines: string[]): ThreadRoles {
       waitRefused: () => undefined,
       waitedTooLong: () => undefined,
       pooled: () => undefined,
+      memoryRefused: () => undefined,
       lineDropped: () => undefined,
     },
     // The guest is gone before an answer could come.

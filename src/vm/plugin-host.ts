@@ -5,9 +5,11 @@
 import { systemClock } from "../base/clock.ts";
 import { LIMITS } from "../base/limits.ts";
 import type { PluginConfig } from "../config/types.ts";
+import { Quota } from "../shm/quota.ts";
 import { PrivateSharedState } from "../shm/shared-state.ts";
 import { HttpStreamContext } from "./contexts.ts";
 import { FailedStreamContext } from "./failed-stream.ts";
+import { hasTotal } from "./memory-account.ts";
 import { FailedConnection, NetworkContext } from "./network-context.ts";
 import { nullEngine } from "./null/null-engine.ts";
 import { pluginIdentity, serverPlugins, vmSlotKey, wasmPlugins } from "./plugin-identity.ts";
@@ -88,9 +90,12 @@ class ThreadPluginHost implements PluginHost {
   /** Made for the first shadow. */
   #shadowRoles: ThreadRoles | null = null;
   #shadowCallouts = 0;
+  /** -1: totals are not counted. */
+  readonly #seat: number;
 
-  constructor(roles: ThreadRoles, { config, modules, singletons }: Program) {
+  constructor(roles: ThreadRoles, { config, modules, singletons, seat = -1 }: Program) {
     this.#roles = roles;
+    this.#seat = seat;
     this.#fixed = serverPlugins(config, singletons);
     this.#first = [...wasmPlugins(config.listeners), ...this.#fixed];
     this.#modules = modules;
@@ -195,9 +200,13 @@ class ThreadPluginHost implements PluginHost {
 
   #add(config: PluginConfig): HostedPlugin {
     const roles = this.#rolesOf(config);
-    const code = this.#modules.get(config.vm.codeKey) ?? null;
+    const given = this.#modules.get(config.vm.codeKey) ?? null;
+    const limited = given !== null && hasTotal(given) ? given : null;
+    const code = limited?.module ?? given;
+    const seat = this.#seat;
+    const total = limited === null || seat < 0 ? null : { quota: new Quota(limited.quota), seat };
     const engine = code !== null && "text" in code ? nullEngine : v8Engine;
-    const options: SlotOptions = { engine, roles, code, plugin: config };
+    const options: SlotOptions = { engine, roles, code, total, plugin: config };
     const rootKey = pluginIdentity(config);
     const home = this.#homes.get(rootKey) ?? this.#house(options);
     this.#homes.set(rootKey, home);

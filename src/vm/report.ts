@@ -49,6 +49,10 @@ export interface VmReport {
   readonly state: VmReportState;
   readonly memoryBytes: number;
   readonly memoryBytesMax: number;
+  /** What all VMs of the plugin have in all silos, where that has a limit; else 0. */
+  readonly memoryTotalBytes: number;
+  /** 0 = none. */
+  readonly memoryTotalBytesMax: number;
   /** A started VM waits to take over. */
   readonly hasStandby: boolean;
   /** VMs made so far, the standby included. */

@@ -76,6 +76,7 @@ function ownEvents(events: VmEventHost): VmEventHost {
     waitRefused: (plugin) => events.waitRefused(own(plugin)),
     waitedTooLong: (plugin) => events.waitedTooLong(own(plugin)),
     pooled: (event) => events.pooled(event),
+    memoryRefused: (plugin) => events.memoryRefused(own(plugin)),
     lineDropped: (plugin) => events.lineDropped(own(plugin)),
   };
 }

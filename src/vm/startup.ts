@@ -50,11 +50,16 @@ function withSuspension(hostcalls: HostFunctions, { suspender }: Coroutines): Ho
 export function importSources(
   env: HostcallEnv,
   allowed: ReadonlySet<string> | null,
-  limits: Pick<BudgetOptions, "isolation" | "probation">,
+  limits: Pick<BudgetOptions, "isolation" | "probation" | "account">,
 ): ImportSources {
   const hostcalls = createHostcalls(env, allowed);
   return {
-    budget: createBudget({ call: env.call, timers: env.roles.timers, ...limits }),
+    budget: createBudget({
+      call: env.call,
+      timers: env.roles.timers,
+      memory: env.memory,
+      ...limits,
+    }),
     hostcalls: env.coroutines === null ? hostcalls : withSuspension(hostcalls, env.coroutines),
     wasi: restrictWasi(createWasi(wasiEnv(env)), allowed, env.log),
     emscripten: createEmscripten({

@@ -113,8 +113,14 @@ export interface ScriptCode {
   readonly filename: string;
 }
 
+/** Wasm of a plugin whose VMs have a total of memory; `quota`: the region where they count it. */
+export interface CodeWithTotal {
+  readonly module: WebAssembly.Module;
+  readonly quota: SharedArrayBuffer;
+}
+
 /** What an engine runs. */
-export type PluginCode = WebAssembly.Module | ScriptCode;
+export type PluginCode = WebAssembly.Module | ScriptCode | CodeWithTotal;
 
 /** Code ready to run, by code key. */
 export type PluginModules = ReadonlyMap<string, PluginCode>;
@@ -125,4 +131,6 @@ export type CreatePluginHost = (options: {
   readonly roles: ThreadRoles;
   /** Whether plugins that run once in the server run on this thread. */
   readonly singletons: Singletons;
+  /** Number of the silo, by which totals of memory are counted; without one they are not. */
+  readonly seat?: number;
 }) => PluginHost;

@@ -9,6 +9,7 @@ import type { PluginConfig } from "../config/types.ts";
 import type { VmEngine } from "./engine.ts";
 import { ReloadBackoff } from "./failure.ts";
 import { FailureRecord } from "./failure-record.ts";
+import { MemoryAccount, type MemoryTotal, PAGE_BYTES } from "./memory-account.ts";
 import { OwnedMetrics } from "./owned-metrics.ts";
 import type { FailureReport, PluginReport, VmReport, VmReportState } from "./report.ts";
 import type { ThreadRoles } from "./roles.ts";
@@ -25,6 +26,8 @@ export interface SlotOptions {
   readonly engine: VmEngine;
   readonly roles: ThreadRoles;
   readonly code: PluginCode | null;
+  /** Where its VMs count their memory; null = there is no total. */
+  readonly total: MemoryTotal | null;
   /** The plugin that asked first; its VM configuration is that of all. */
   readonly plugin: PluginConfig;
 }
@@ -157,7 +160,7 @@ export class VmSlot {
   }
 
   report(): readonly [VmReport] {
-    const { plugin } = this.#options;
+    const { plugin, total } = this.#options;
     const report = {
       vmId: plugin.vm.vmId,
       mode: plugin.mode,
@@ -165,6 +168,8 @@ export class VmSlot {
       state: this.#reportState(),
       memoryBytes: this.#vm?.running === true ? this.#vm.memory.size() : 0,
       memoryBytesMax: plugin.isolation.memoryBytesMax,
+      memoryTotalBytes: (total?.quota.used ?? 0) * PAGE_BYTES,
+      memoryTotalBytesMax: plugin.isolation.memoryTotalBytesMax,
       hasStandby: this.#standby !== null,
       created: this.#created,
       failures: this.#failures,
@@ -185,6 +190,8 @@ export class VmSlot {
   #make(): Vm | null {
     const { engine, code, plugin } = this.#options;
     const roles = this.#roles;
+    const { memoryBytesMax } = plugin.isolation;
+    const refused = (): void => roles.vmEvents.memoryRefused(plugin.name);
     const allowed = plugin.allowedCapabilities;
     const vm = new Vm({
       engine,
@@ -193,6 +200,7 @@ export class VmSlot {
       allowed: allowed === null ? null : new Set(allowed),
       isolation: plugin.isolation,
       probation: this.#record.probation,
+      account: new MemoryAccount(this.#options.total, memoryBytesMax, refused),
       onFailure: (failure) => this.#failed(vm, failure),
     });
     const problem = code === null ? "its module is not loaded" : vm.start(code);

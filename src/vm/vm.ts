@@ -26,6 +26,7 @@ import { GuestLog } from "./guest-log.ts";
 import { GuestResults } from "./guest-results.ts";
 import type { HostcallEnv } from "./hostcalls/env.ts";
 import { nextVmState, type VmEvent, type VmState } from "./lifecycle.ts";
+import { type MemoryAccount, PAGE_BYTES } from "./memory-account.ts";
 import type { Probation } from "./probation.ts";
 import type { ThreadRoles } from "./roles.ts";
 import { importSources, linkModule, runEntryPoint, unservedImports } from "./startup.ts";
@@ -43,6 +44,7 @@ interface VmOptions {
   /** Of the plugin that starts it. */
   readonly isolation: IsolationConfig;
   readonly probation: Probation;
+  readonly account: MemoryAccount;
   /** Called once, when it fails after or during its start. */
   onFailure(failure: VmFailure): void;
 }
@@ -73,6 +75,7 @@ export class Vm implements HostcallEnv {
   readonly #allowed: ReadonlySet<string> | null;
   readonly #isolation: IsolationConfig;
   readonly #probation: Probation;
+  readonly #account: MemoryAccount;
   readonly #onFailure: (failure: VmFailure) => void;
   readonly #allocator: GuestAllocator;
   readonly #stackAllocator: GuestAllocator;
@@ -85,6 +88,7 @@ export class Vm implements HostcallEnv {
     this.#allowed = options.allowed;
     this.#isolation = options.isolation;
     this.#probation = options.probation;
+    this.#account = options.account;
     this.#onFailure = options.onFailure;
     this.log = new GuestLog(options.roles, this.call, options.config.vmId);
     this.#allocator = new GuestAllocator(this.memory, this.call);
@@ -121,6 +125,7 @@ export class Vm implements HostcallEnv {
     const sources = importSources(this, this.#allowed, {
       isolation: this.#isolation,
       probation: this.#probation,
+      account: this.#account,
     });
     const problems = unservedImports(this.#engine, code, sources);
     if (problems.length > 0) return this.#refuse(problems.join("; "));
@@ -132,6 +137,10 @@ export class Vm implements HostcallEnv {
         gate: new VmGate(this, this.#isolation.handlerWaitMsMax),
       });
       this.#bind(instance, allocate);
+      if (!this.#account.claim(this.memory.size() / PAGE_BYTES)) {
+        this.call.end();
+        return this.#refuse("its memory is more than the plugin's total has left");
+      }
       runEntryPoint(instance, this.call);
     } catch (error) {
       if (error instanceof AssertionError) throw error;
@@ -178,6 +187,7 @@ export class Vm implements HostcallEnv {
 
   /** Nothing wakes the guest any more. */
   #quiet(): void {
+    this.#account.close();
     this.windows.closeAll();
     for (const root of this.contexts.roots()) root.stopTimer();
     this.callouts.cancelAll(null);
@@ -210,6 +220,7 @@ export class Vm implements HostcallEnv {
   }
 
   #refuse(reason: string): string {
+    this.#account.close();
     this.failure = { kind: "refused", plugin: "", callback: "start-up", reason, backtrace: [] };
     this.#transition("fail");
     return reason;

@@ -99,6 +99,7 @@ export class FakeThread implements ThreadRoles {
     waitRefused: (plugin: string) => this.#note(`wait refused ${plugin}`),
     waitedTooLong: (plugin: string) => this.#note(`waited too long ${plugin}`),
     pooled: (event: string) => this.#note(`pool ${event}`),
+    memoryRefused: (plugin: string) => this.#note(`memory refused ${plugin}`),
     lineDropped: (): void => {
       this.droppedLines++;
     },

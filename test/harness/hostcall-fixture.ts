@@ -7,6 +7,7 @@ import type { PluginConfig } from "../../src/config/types.ts";
 import { HttpStreamContext } from "../../src/vm/contexts.ts";
 import { DIRECTION } from "../../src/vm/current-call.ts";
 import { createHostcalls } from "../../src/vm/hostcalls/bodies.ts";
+import { MemoryAccount } from "../../src/vm/memory-account.ts";
 import { Probation } from "../../src/vm/probation.ts";
 import { RootContext } from "../../src/vm/root-context.ts";
 import { v8Engine } from "../../src/vm/v8-engine.ts";
@@ -41,6 +42,7 @@ export class HostcallFixture {
       allowed: null,
       isolation: this.config.isolation,
       probation: new Probation(0),
+      account: new MemoryAccount(null, this.config.isolation.memoryBytesMax),
       onFailure: () => undefined,
     });
     const problem = this.vm.start(guestModule({ abi }));

@@ -11,6 +11,7 @@ export const METERED: RewriteOptions = {
   pagesMax: 64,
   tableElementsMax: 1_000,
   budget: "metered",
+  growth: "free",
 };
 
 /** Everything that wabt can write and that Node 20 can run. */

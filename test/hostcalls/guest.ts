@@ -16,6 +16,7 @@ import { type HostcallSpec, WIRE_ARITY } from "../../src/abi/hostcall-types.ts";
 import type { PluginConfig } from "../../src/config/types.ts";
 import { HttpStreamContext } from "../../src/vm/contexts.ts";
 import type { EngineInstance, VmEngine } from "../../src/vm/engine.ts";
+import { MemoryAccount } from "../../src/vm/memory-account.ts";
 import { Probation } from "../../src/vm/probation.ts";
 import { RootContext } from "../../src/vm/root-context.ts";
 import { v8Engine } from "../../src/vm/v8-engine.ts";
@@ -180,7 +181,8 @@ export class Guest {
     const allowed = options.allowed === undefined ? null : new Set(options.allowed);
     const { vm: config, isolation } = this.config;
     const onFailure = (): void => undefined;
-    const limits = { allowed, isolation, probation: new Probation(0) };
+    const account = new MemoryAccount(null, isolation.memoryBytesMax);
+    const limits = { allowed, isolation, probation: new Probation(0), account };
     this.vm = new Vm({ engine, config, roles: this.thread, onFailure, ...limits });
     this.root = new RootContext(this.vm, this.config);
   }

@@ -54,6 +54,26 @@ for (const budget of KINDS) {
       assert.deepEqual([grow(3), grow(1)], [1, -1]);
     });
 
+    it("memory.grow asks for the pages there would be, and gives -1 when they are refused", () => {
+      const text = `(module (memory 2) ${GROW} (func (export "size") (result i32) (memory.size)))`;
+      const bytes = rewritten(modernWat(text), { pagesMax: 9, budget: "metered", growth: "asked" });
+      const asked: number[] = [];
+      const answer = (pages: number): number => {
+        asked.push(pages);
+        return pages > 5 ? -1 : 1;
+      };
+      const module = new WebAssembly.Module(bytes);
+      const { exports } = new WebAssembly.Instance(module, { granary: { look: answer } });
+      const grow = exports["grow"] as (pages: number) => number;
+      const size = exports["size"] as () => number;
+      assert.deepEqual([grow(3), grow(1), grow(0), grow(-1), size()], [2, -1, 5, -1, 5]);
+      // 2 ** 32 - 1 more than 5 is 4: the engine refuses what the host could not see.
+      assert.deepEqual(
+        asked.filter((pages) => pages !== 0),
+        [5, 6, 5, 4],
+      );
+    });
+
     it("table.grow gives -1 over the limit", () => {
       const text = `(module (table 1 funcref)
         (func (export "grow") (param i32) (result i32) (table.grow (ref.null func) (local.get 0))))`;

@@ -4,7 +4,9 @@ import { describe, it } from "node:test";
 import type { GranaryConfig, IsolationConfig, PluginConfig } from "../../../src/config/types.ts";
 import type { CpuPool } from "../../../src/main/cpu-pool.ts";
 import type { PrepareTask } from "../../../src/main/cpu-tasks.ts";
-import { loadModules } from "../../../src/main/module-store.ts";
+import { clearTotals, loadModules } from "../../../src/main/module-store.ts";
+import { Quota } from "../../../src/shm/quota.ts";
+import { hasTotal } from "../../../src/vm/memory-account.ts";
 import { CODE_SHA, pluginConfig } from "../../harness/plugin-fixture.ts";
 
 const MIB = 1_048_576;
@@ -39,7 +41,6 @@ async function load(
   const loaded = await loadModules(config, {
     pool: fakePool(tasks),
     known: known.map((key) => ({ key, module })),
-    silos: 2,
   });
   return { tasks, loaded };
 }
@@ -48,14 +49,9 @@ describe("modules", () => {
   for (const [name, isolation, pages] of [
     ["its own limit", { memoryBytesMax: 32 * MIB }, 512],
     [
-      "its share of the plugin's total, among silos and the VMs that wait",
-      { memoryBytesMax: 128 * MIB, memoryTotalBytesMax: 64 * MIB, hasStandby: true },
-      256,
-    ],
-    [
-      "its share among silos alone, where none waits",
-      { memoryBytesMax: 128 * MIB, memoryTotalBytesMax: 64 * MIB, hasStandby: false },
-      512,
+      "the plugin's total, where that is less",
+      { memoryBytesMax: 128 * MIB, memoryTotalBytesMax: 64 * MIB },
+      1_024,
     ],
   ] as const) {
     it(`have a VM's memory bounded by ${name}`, async () => {
@@ -68,22 +64,28 @@ describe("modules", () => {
     });
   }
 
-  it("have a VM's memory bounded by its share among all that a pool may have", async () => {
-    const total = { memoryBytesMax: 128 * MIB, memoryTotalBytesMax: 64 * MIB, vmPoolMax: 3 };
-    for (const [hasStandby, pages] of [
-      [true, 128],
-      [false, 170],
-    ] as const) {
-      const { tasks } = await load({ ...total, hasStandby }, [], true);
-      assert.equal(tasks[0]?.options.pagesMax, pages);
-    }
-  });
-
   it("are made to suspend where the engine does not do it", async () => {
     const { tasks } = await load({}, [], true);
     const wanted = "Suspending" in WebAssembly ? "none" : "asyncify";
     assert.equal(tasks[0]?.coroutines, wanted);
     assert.equal((await load({})).tasks[0]?.coroutines, "none");
+  });
+
+  it("of a plugin with a total bring it along, and ask before memory grows", async () => {
+    const { tasks, loaded } = await load({
+      memoryTotalBytesMax: 64 * MIB,
+      cpuBudgetMs: 0,
+      startBudgetMs: 0,
+    });
+    const { budget, growth } = tasks[0]?.options ?? assert.fail("it is prepared");
+    assert.deepEqual([budget, growth], ["metered", "asked"]);
+    const { module } = loaded.modules[0] ?? assert.fail("it is there");
+    const quota = new Quota(hasTotal(module) ? module.quota : assert.fail("it has a total"));
+    assert.equal(quota.limit, 1_024);
+    quota.claim(1, 5);
+    quota.claim(2, 6);
+    clearTotals(loaded.modules, 1);
+    assert.equal(quota.used, 6);
   });
 
   it("are not metered when no callback has a budget", async () => {
@@ -113,7 +115,7 @@ describe("modules", () => {
         bytes: new Uint8Array(8),
       })),
     } as unknown as GranaryConfig;
-    const { modules } = await loadModules(config, { pool: fakePool([]), known: [], silos: 1 });
+    const { modules } = await loadModules(config, { pool: fakePool([]), known: [] });
     assert.deepEqual(
       modules.map(({ key }) => key),
       names,

@@ -23,6 +23,8 @@ function vm(
     memoryBytes: 65_536,
     memoryBytesMax: 131_072,
     pool: null,
+    memoryTotalBytes: 0,
+    memoryTotalBytesMax: 0,
     hasStandby: false,
     created: 1,
     failures: 0,
