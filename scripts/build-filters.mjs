@@ -87,7 +87,7 @@ function buildGo() {
   const args = ["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"];
   const env = { GOOS: "wasip1", GOARCH: "wasm", GOFLAGS: "", GOTOOLCHAIN: "local" };
   mkdirSync(join(folder, "build"), { recursive: true });
-  for (const filter of ["callouts", "toolbox"]) {
+  for (const filter of ["callouts", "coroutines", "toolbox"]) {
     const output = join(folder, "build", `${filter}.wasm`);
     run("go", [...args, "-o", output, `./${filter}`], { cwd: folder, env });
     publish(output, join(folder, filter, `${filter}.wasm`));
@@ -97,7 +97,7 @@ function buildGo() {
 function buildAssemblyScript() {
   const folder = join(FILTERS, "assemblyscript");
   run("npm", ["ci", "--no-audit", "--no-fund"], { cwd: folder });
-  for (const filter of ["callouts", "greeting", "toolbox"]) {
+  for (const filter of ["callouts", "coroutines", "greeting", "toolbox"]) {
     const args = [join(folder, "node_modules", "assemblyscript", "bin", "asc.js")];
     const output = join("build", `${filter}.wasm`);
     args.push(join(filter, "index.ts"), "--config", "asconfig.json", "--outFile", output);

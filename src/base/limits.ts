@@ -132,6 +132,8 @@ export const LIMITS = {
   sharedQueueItems: 1_000_000,
   /** One item of a shared queue: copied while a lock is held. */
   sharedQueueItemBytes: 1_048_576,
+  /** Module that is made to suspend when it is loaded: 1 MiB takes half a minute. */
+  asyncifyBytes: 1_048_576,
   /** Size of a .wasm file. */
   moduleBytes: 268_435_456,
   /** Size of a configuration file. */

@@ -5,6 +5,7 @@
  * Thread: pool worker.
  */
 import { SUSPENDING_IMPORT } from "../abi/coroutine-exports.ts";
+import { LIMITS } from "../base/limits.ts";
 
 interface BinaryenModule {
   setFeatures(features: number): void;
@@ -43,12 +44,13 @@ const FEATURES = [
   "CallIndirectOverlong",
 ] as const;
 
-/** Larger modules are left as asyncify makes them: optimising takes some 30 us for each byte. */
-const OPTIMISED_BYTES_MAX = 524_288;
+/** Larger modules are left as asyncify makes them: most of the time goes into optimising. */
+const OPTIMISED_BYTES_MAX = 262_144;
 
+const OTHERWISE = "run Node 24 or later, or apply wasm-opt --asyncify when the module is built";
 const MISSING =
   "coroutines need the package binaryen on this release of Node: npm install binaryen, " +
-  "run Node 24 or later, or apply wasm-opt --asyncify when the module is built";
+  OTHERWISE;
 
 /** An instance that failed is not used again: counts what was loaded. */
 let generation = 0;
@@ -56,6 +58,11 @@ let binaryen: Binaryen | null = null;
 
 /** `bytes` must be valid. Never rejects. */
 export async function asyncify(bytes: Uint8Array): Promise<AsyncifyResult> {
+  const { byteLength } = bytes;
+  if (byteLength > LIMITS.asyncifyBytes) {
+    const reason = `it is too large to be made to suspend when it is loaded, ${byteLength} bytes`;
+    return { kind: "refused", reason: `${reason}: ${OTHERWISE}` };
+  }
   try {
     binaryen ??= await load();
   } catch {
