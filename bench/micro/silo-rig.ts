@@ -8,6 +8,7 @@ import type { CpuPool } from "../../src/main/cpu-pool.ts";
 import { setEngineFlags } from "../../src/main/engine-flags.ts";
 import { LogWriter } from "../../src/main/log-writer.ts";
 import { SharedMemory } from "../../src/main/shared-memory.ts";
+import { TapWriter } from "../../src/main/tap-writer.ts";
 import { ReadWindow } from "../../src/net/read-window.ts";
 import type { ConnectEvents, Connection } from "../../src/net/types.ts";
 import type { BodyChunk } from "../../src/shm/body-chunk.ts";
@@ -116,8 +117,9 @@ export class SiloRig {
     const metricRegions = [createMetricRegion()];
     const shared = memory.seat(0);
     const logRing = new LogWriter(1, "drop").boot(0);
+    const tapRing = new TapWriter([this.#slab.region]).boot(0);
     const services = createServices(
-      { index: 0, concurrency: 1, config, modules, metricRegions, shared, logRing },
+      { index: 0, concurrency: 1, config, modules, metricRegions, shared, logRing, tapRing },
       this.#slab,
       () => ({
         connect: (_, events) => {

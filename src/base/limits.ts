@@ -9,6 +9,8 @@ export const LIMITS = {
    * use, chunks come from the heap.
    */
   bodySlabBytes: 268_435_456,
+  /** Slab chunks of one silo that taps may keep, in running streams and on their way to be written. */
+  tapChunksCount: 1_024,
   /**
    * What the kernel may keep of a uWS connection. uWS goes on reading, though it is paused, as long
    * as one read fills its 512 KiB; the kernel takes this value twice, for its own books.

@@ -1,6 +1,7 @@
 /** The HTTP connection manager: limits, timeouts, headers, and its chain of HTTP filters. */
 import { LIMITS } from "../base/limits.ts";
 import { RouterSchema } from "../gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import { TapSchema } from "../gen/envoy/extensions/filters/http/tap/v3/tap_pb.ts";
 import { WasmSchema } from "../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.ts";
 import type {
   HttpConnectionManager,
@@ -18,6 +19,7 @@ import { compileClientHttp2 } from "./compile-http2.ts";
 import { compileLocalReply } from "./compile-local-reply.ts";
 import type { FilterBase } from "./compile-overrides.ts";
 import { compileRoutes } from "./compile-routes.ts";
+import { compileTap } from "./compile-tap.ts";
 import { compileVersions } from "./compile-versions.ts";
 import type { ListenerOfPlugin } from "./compile-wasm.ts";
 import { compileWasm } from "./compile-wasm.ts";
@@ -200,6 +202,7 @@ function compileFilter(
     }
     return { kind: "router", name, suppressEnvoyHeaders: message.suppressEnvoyHeaders };
   }
+  if (isMessage(message, TapSchema)) return compileTap(message, name, place);
   if (isMessage(message, WasmSchema)) {
     const made = compileWasm(message, name, listener, place);
     const { config } = message;
@@ -217,7 +220,8 @@ function compileFilter(
     return made;
   }
   if (message !== null) {
-    const hint = "use envoy.extensions.filters.http.wasm.v3.Wasm or ...router.v3.Router";
+    const hint =
+      "use envoy.extensions.filters.http.wasm.v3.Wasm, ...tap.v3.Tap or ...router.v3.Router";
     place.problem(`the HTTP filter ${message.$typeName} is not implemented by Granary`, hint);
   }
   return null;

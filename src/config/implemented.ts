@@ -17,6 +17,8 @@ const VERSIONS = "granary.filters.http.wasm.v1.WasmVersions";
 const LOG = "envoy.extensions.access_loggers.";
 const NET = "envoy.extensions.filters.network.http_connection_manager.v3.";
 const TCP = "envoy.extensions.filters.network.tcp_proxy.v3.";
+const TAP = "envoy.config.tap.v3.";
+const MATCHER = "envoy.config.common.matcher.v3.";
 const UP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
@@ -217,6 +219,28 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   [`${VERSIONS}`]: ["config", "weighted", "shadows"],
   [`${VERSIONS}.Version`]: ["name", "weight", "headers", "config"],
   [`${VERSIONS}.Shadow`]: ["name", "fraction", "config"],
+  "envoy.extensions.filters.http.tap.v3.Tap": [
+    "common_config",
+    "record_headers_received_time",
+    "record_downstream_connection",
+  ],
+  "envoy.extensions.common.tap.v3.CommonExtensionConfig": ["static_config"],
+  [`${TAP}TapConfig`]: ["match", "output_config"],
+  [`${TAP}OutputConfig`]: ["sinks", "max_buffered_rx_bytes", "max_buffered_tx_bytes"],
+  [`${TAP}OutputSink`]: ["format", "file_per_tap"],
+  [`${TAP}FilePerTapSink`]: ["path_prefix"],
+  [`${MATCHER}MatchPredicate`]: [
+    "or_match",
+    "and_match",
+    "not_match",
+    "any_match",
+    "http_request_headers_match",
+    "http_request_trailers_match",
+    "http_response_headers_match",
+    "http_response_trailers_match",
+  ],
+  [`${MATCHER}MatchPredicate.MatchSet`]: ["rules"],
+  [`${MATCHER}HttpHeadersMatch`]: ["headers"],
   "envoy.type.v3.FractionalPercent": ["numerator", "denominator"],
   [`${WASM}PluginConfig`]: [
     "name",

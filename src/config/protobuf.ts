@@ -10,6 +10,7 @@ import { file_envoy_extensions_access_loggers_file_v3_file } from "../gen/envoy/
 import { file_envoy_extensions_access_loggers_stream_v3_stream } from "../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.ts";
 import { file_envoy_extensions_access_loggers_wasm_v3_wasm } from "../gen/envoy/extensions/access_loggers/wasm/v3/wasm_pb.ts";
 import { file_envoy_extensions_filters_http_router_v3_router } from "../gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import { file_envoy_extensions_filters_http_tap_v3_tap } from "../gen/envoy/extensions/filters/http/tap/v3/tap_pb.ts";
 import { file_envoy_extensions_filters_http_upstream_codec_v3_upstream_codec } from "../gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.ts";
 import { file_envoy_extensions_filters_http_wasm_v3_wasm } from "../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.ts";
 import { file_envoy_extensions_filters_listener_http_inspector_v3_http_inspector } from "../gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts";
@@ -84,6 +85,7 @@ export const registry = createRegistry(
     file_envoy_extensions_access_loggers_stream_v3_stream,
     file_envoy_extensions_access_loggers_wasm_v3_wasm,
     file_envoy_extensions_filters_http_router_v3_router,
+    file_envoy_extensions_filters_http_tap_v3_tap,
     file_envoy_extensions_filters_http_wasm_v3_wasm,
     file_envoy_extensions_filters_http_upstream_codec_v3_upstream_codec,
     file_envoy_extensions_filters_listener_http_inspector_v3_http_inspector,

@@ -9,6 +9,7 @@ import type { AccessLogConfig } from "./format-types.ts";
 import type { LocalReplyConfig } from "./local-reply-types.ts";
 import type { PluginConfig, WasmFilterConfig } from "./plugin-types.ts";
 import type { RouteTableConfig, StringMatchConfig } from "./route-types.ts";
+import type { TapFilterConfig } from "./tap-types.ts";
 import type { TcpChainParts } from "./tcp-types.ts";
 
 export type {
@@ -55,6 +56,7 @@ export type {
   WeightedClusterConfig,
 } from "./route-types.ts";
 export { RETRY_ON } from "./route-types.ts";
+export type { TapFilterConfig, TapFormat, TapMatchConfig, TapPart } from "./tap-types.ts";
 export type { TcpChainParts, TcpProxyConfig } from "./tcp-types.ts";
 
 /** A value of the attribute tree (ABI 3.3): what properties serialise. */
@@ -291,7 +293,7 @@ export interface ForwardClientCertConfig {
   };
 }
 
-export type HttpFilterConfig = RouterFilterConfig | WasmFilterConfig;
+export type HttpFilterConfig = RouterFilterConfig | WasmFilterConfig | TapFilterConfig;
 export interface RouterFilterConfig {
   readonly kind: "router";
   readonly name: string;

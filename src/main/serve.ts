@@ -31,6 +31,7 @@ import { SharedMemory } from "./shared-memory.ts";
 import { installSignals, type SignalActions } from "./signals.ts";
 import { SiloReserve } from "./silo-reserve.ts";
 import { Supervisor } from "./supervisor.ts";
+import { TapWriter } from "./tap-writer.ts";
 import { planTransports } from "./transports.ts";
 import { judgeUws } from "./uws-verdict.ts";
 import { versionText } from "./version.ts";
@@ -120,6 +121,9 @@ function build(blueprint: Blueprint): Site {
   );
   metrics.observe((root) => shared.metrics(root));
   const logWriter = new LogWriter(concurrency, options.accessLogFull);
+  const tapWriter = new TapWriter(
+    Array.from({ length: concurrency }, (_, index) => shared.bodySlab(index)),
+  );
   const nobody = { register: () => {}, unregister: () => {}, takeBack: () => {} };
   const supervisor = new Supervisor({
     entry: SILO_ENTRY,
@@ -137,6 +141,7 @@ function build(blueprint: Blueprint): Site {
       shared: shared.seat(index),
       bodySlab: shared.bodySlab(index),
       logRing: logWriter.boot(index),
+      tapRing: tapWriter.boot(index),
       log: siloLogOptions(options),
       seats: running.seats,
       drainCloseMs: server.drainCloseMs,
@@ -172,7 +177,7 @@ function build(blueprint: Blueprint): Site {
     drainMs: drainTimeMs,
     isOpen: () => server.phase === "live",
   });
-  return new Site(blueprint, { metrics, supervisor, server, reloader, logWriter, xds });
+  return new Site(blueprint, { metrics, supervisor, server, reloader, logWriter, tapWriter, xds });
 }
 
 interface SiteParts {
@@ -181,6 +186,7 @@ interface SiteParts {
   readonly server: Server;
   readonly reloader: Reloader;
   readonly logWriter: LogWriter;
+  readonly tapWriter: TapWriter;
   readonly xds: XdsStatus;
 }
 
@@ -192,6 +198,7 @@ class Site {
   readonly #server: Server;
   readonly #reloader: Reloader;
   readonly #logWriter: LogWriter;
+  readonly #tapWriter: TapWriter;
   readonly #xds: XdsStatus;
 
   constructor(blueprint: Blueprint, parts: SiteParts) {
@@ -201,6 +208,7 @@ class Site {
     this.#server = parts.server;
     this.#reloader = parts.reloader;
     this.#logWriter = parts.logWriter;
+    this.#tapWriter = parts.tapWriter;
     this.#xds = parts.xds;
   }
 
@@ -218,6 +226,7 @@ class Site {
       await admin?.close();
       await this.#reloader.close();
       await this.#logWriter.stop();
+      await this.#tapWriter.stop();
       return error instanceof Error ? error.message : String(error);
     }
     const listeners = running.boundListeners;
@@ -234,6 +243,7 @@ class Site {
     removeSignals();
     await this.#reloader.close();
     await this.#logWriter.stop();
+    await this.#tapWriter.stop();
     await admin?.close();
     log.info("exiting");
     return null;

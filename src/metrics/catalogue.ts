@@ -208,6 +208,7 @@ export const BODY_COPY_STATS = {
   window: counter("Body bytes copied because they came in one read with the head", "bytes"),
   joined: counter("Body bytes copied into one write with a head or chunk frame", "bytes"),
   lent: counter("Body bytes copied out of memory that a filter lends", "bytes"),
+  tapped: counter("Body bytes copied because a tap keeps them", "bytes"),
   filter_read: counter("Body bytes copied into the memory of filters", "bytes"),
   filter_write: counter("Body bytes copied because a filter changed the body", "bytes"),
 } as const satisfies MetricRows;

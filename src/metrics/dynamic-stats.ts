@@ -27,6 +27,12 @@ export const FILTER_VARIANT_STATS = {
   rq_5xx: counter("Of them, answers with status 5xx"),
 } as const satisfies MetricRows;
 
+/** `http.<stat_prefix>.tap.<row>`. */
+export const TAP_STATS = {
+  rq_tapped: counter("Requests that a tap filter has passed on to be written"),
+  rq_dropped: counter("Requests that a tap filter dropped because there was no room on the way"),
+} as const satisfies MetricRows;
+
 /** `granary.shadow.<name>.<row>`: what a shadow would have done otherwise. */
 export const SHADOW_STATS = {
   streams: counter("Requests that the shadow saw"),

@@ -18,7 +18,7 @@ import {
   SHARED_QUEUE_STATS,
   WASM_RUNTIME_STATS,
 } from "./catalogue.ts";
-import { FILTER_VARIANT_STATS, SHADOW_STATS, XDS_STATS } from "./dynamic-stats.ts";
+import { FILTER_VARIANT_STATS, SHADOW_STATS, TAP_STATS, XDS_STATS } from "./dynamic-stats.ts";
 import type { MetricRows } from "./handles.ts";
 import {
   WASM_CALLBACK_STATS,
@@ -43,6 +43,7 @@ const BUILT_IN: readonly HelpSource[] = [
   ["cluster_manager.cds", XDS_STATS],
   ["http.x.rds.x", XDS_STATS],
   ["http.x.wasm_filter.x.x", FILTER_VARIANT_STATS],
+  ["http.x.tap", TAP_STATS],
   ["granary.shadow.x", SHADOW_STATS],
   ["granary.access_logs", ACCESS_LOG_STATS],
   ["granary.body.bytes_copied", BODY_COPY_STATS],

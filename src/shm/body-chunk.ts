@@ -15,8 +15,6 @@ export interface ChunkOwner {
   reclaim(chunk: BodyChunk): void;
   /** Adds a reference for another thread; false: heap memory, which no other thread sees. */
   hold(): boolean;
-  /** Takes back what {@link hold} added. */
-  unhold(): void;
 }
 
 /** Memory that somebody lends for reading into, such as a guest's. */
@@ -83,12 +81,6 @@ export class BodyChunk {
    */
   hold(): boolean {
     return this.#owner?.hold() === true;
-  }
-
-  /** Takes back what {@link hold} added: nobody was told of it. */
-  unhold(): void {
-    assert(this.#owner !== null, "unhold of heap memory");
-    this.#owner.unhold();
   }
 
   /** Whether the bytes lie in memory that is lent: they stay there until the read is over. */

@@ -18,6 +18,8 @@ export interface BodyCopies {
   lent: ByteCount;
   /** Into the memory of a guest. */
   filter_read: ByteCount;
+  /** Kept by a tap: short, or in no chunk that another thread can hold. */
+  tapped: ByteCount;
   /** Out of the memory of a guest, and what stays of the chunks that it changed. */
   filter_write: ByteCount;
 }
@@ -29,6 +31,7 @@ export const bodyCopies: BodyCopies = {
   window: NOWHERE,
   joined: NOWHERE,
   lent: NOWHERE,
+  tapped: NOWHERE,
   filter_read: NOWHERE,
   filter_write: NOWHERE,
 };

@@ -86,12 +86,6 @@ export class SlabLease implements ChunkOwner {
     return true;
   }
 
-  /** Takes back a hold of {@link hold} whose bytes were not published. */
-  unhold(): void {
-    assert(this.#holds !== null && this.#wasHeld, "unhold of a slab chunk that is not held");
-    Atomics.sub(this.#holds, this.#at, 1);
-  }
-
   /** The slab hands the chunk out. */
   begin(): this {
     assert(this.#references[this.#at] === 0, "lease of a slab chunk in use");

@@ -58,7 +58,8 @@ const REGIONS: readonly Region[] = [
   },
   {
     layout: RING_LAYOUT,
-    about: "One for each silo: access-log records to the log writer.",
+    about:
+      "Two for each silo: access-log records to the log writer, tapped streams to the tap writer.",
     file: "ring-layout.ts",
   },
 ];

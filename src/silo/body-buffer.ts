@@ -18,6 +18,11 @@ export class BodyBuffer {
     return this.#chunks.length;
   }
 
+  /** The buffer keeps its reference. @param index 0..chunkCount - 1 */
+  chunkAt(index: number): BodyChunk {
+    return this.#chunks[index] as BodyChunk;
+  }
+
   /** The last chunk; null when empty. */
   get last(): BodyChunk | null {
     return this.#chunks.at(-1) ?? null;

@@ -24,6 +24,7 @@ import type { SiloBoot } from "./messages.ts";
 import { PluginCostFeed } from "./plugin-cost-feed.ts";
 import { RootProperties } from "./properties.ts";
 import { DrainClose, type SiloServices } from "./services.ts";
+import { TapRing } from "./tap/tap-ring.ts";
 import { TimerWheel } from "./timer-wheel.ts";
 import { dnsHost, SiloVmEvents, systemTimers, wasmLog } from "./vm-roles.ts";
 
@@ -33,7 +34,14 @@ export const SINGLETON_SILO = 0;
 /** What of the boot data the services are made from. */
 export type ServicesBoot = Pick<
   SiloBoot,
-  "index" | "concurrency" | "config" | "modules" | "metricRegions" | "shared" | "logRing"
+  | "index"
+  | "concurrency"
+  | "config"
+  | "modules"
+  | "metricRegions"
+  | "shared"
+  | "logRing"
+  | "tapRing"
 >;
 
 export interface OwnServices extends SiloServices {
@@ -102,6 +110,7 @@ export function createServices(
     costs,
     vmEvents,
     accessLogs: new AccessLogs(new LogRing(boot.logRing, accessLogStats(metrics).dropped)),
+    taps: new TapRing(boot.tapRing, slab),
     node: boot.config.node,
     emptyChunk: BodyChunk.ofHeap(new Uint8Array(0)),
     draining: false,

@@ -29,6 +29,7 @@ import type { PluginStatSite } from "./plugin-cost-feed.ts";
 import { Shadow } from "./shadow/shadow.ts";
 import { ShadowProbe } from "./shadow/shadow-probe.ts";
 import type { Stream } from "./stream.ts";
+import { Tap, TapFilter, type TapSite } from "./tap/tap-filter.ts";
 import { createWasmFilter, type WasmFilter } from "./wasm-filter.ts";
 
 type VariantStats = HandlesOf<typeof FILTER_VARIANT_STATS>;
@@ -41,13 +42,17 @@ interface Version {
   readonly headers: readonly HeaderMatcher[];
 }
 
-/** A filter as it is on one route. */
-interface Choice {
+/** A Wasm filter as it is on one route. */
+interface WasmChoice {
+  readonly kind: "wasm";
   /** At least one; the first serves where no other is chosen. */
   readonly versions: readonly Version[];
   readonly totalWeight: number;
   readonly shadows: readonly Shadow[];
 }
+
+/** One place in the chain of a route. */
+type Choice = WasmChoice | { readonly kind: "tap"; readonly tap: Tap };
 
 /** The filters of one route, in order. */
 export class FilterVariant {
@@ -70,6 +75,10 @@ export class FilterVariant {
     }
     for (let i = 0; i < choices.length; i++) {
       const choice = choices[i] as Choice;
+      if (choice.kind === "tap") {
+        into.push(new TapFilter(choice.tap, stream.info));
+        continue;
+      }
       const version = versionOf(choice, stream, random);
       counter?.chose(version.stats);
       const filter = createWasmFilter(version.plugin, stream);
@@ -80,7 +89,7 @@ export class FilterVariant {
   }
 }
 
-function versionOf(choice: Choice, stream: Stream, random: () => number): Version {
+function versionOf(choice: WasmChoice, stream: Stream, random: () => number): Version {
   const { versions, totalWeight } = choice;
   const first = versions[0] as Version;
   if (versions.length === 1) return first;
@@ -99,7 +108,7 @@ function versionOf(choice: Choice, stream: Stream, random: () => number): Versio
 /** Appends `filter` with the probes of its shadows around it. */
 function withShadows(
   filter: WasmFilter,
-  { shadows }: Choice,
+  { shadows }: WasmChoice,
   to: { readonly stream: Stream; readonly random: () => number; readonly into: HttpFilter[] },
 ): void {
   const { stream, random, into } = to;
@@ -112,11 +121,14 @@ function withShadows(
   for (const [, behind] of sides) into.push(behind);
 }
 
+/** What filters need of the silo, beside the plugins. */
+export type VariantSite = PluginStatSite & TapSite;
+
 export class FilterVariants {
   readonly #default: FilterVariant;
   readonly #byOverrides = new Map<readonly FilterOverride[], FilterVariant>();
 
-  constructor(http: HttpConnectionManagerConfig, plugins: PluginHost, stats: PluginStatSite) {
+  constructor(http: HttpConnectionManagerConfig, plugins: PluginHost, stats: VariantSite) {
     const lists = new Set(overridesOf(http.routes));
     const hasVersions = http.httpFilters.some(
       (filter) => filter.kind === "wasm" && (filter.versions?.weighted.length ?? 0) > 0,
@@ -137,7 +149,7 @@ export class FilterVariants {
 function choicesOf(
   http: HttpConnectionManagerConfig,
   overrides: readonly FilterOverride[],
-  { plugins, stats }: { readonly plugins: PluginHost; readonly stats: PluginStatSite },
+  { plugins, stats }: { readonly plugins: PluginHost; readonly stats: VariantSite },
 ): Choice[] {
   const { metrics, costs } = stats;
   const scope = metrics.scope(`http.${statNamePart(http.statPrefix)}`);
@@ -157,7 +169,8 @@ function choicesOf(
       headers: version.headers.map((config) => new HeaderMatcher(config)),
     };
   };
-  return http.httpFilters.flatMap((filter) => {
+  return http.httpFilters.flatMap((filter): Choice[] => {
+    if (filter.kind === "tap") return [{ kind: "tap", tap: new Tap(filter, stats, scope) }];
     if (filter.kind !== "wasm") return [];
     const override = overrides.find((each) => each.filter === filter.name);
     const own = filter.disabled ? null : filter.plugin;
@@ -170,6 +183,7 @@ function choicesOf(
     const serving = weighted.length === 0 ? [alone] : weighted;
     return [
       {
+        kind: "wasm",
         versions: serving.map((version) => versionOf(filter, version)),
         totalWeight: versions?.totalWeight ?? 1,
         shadows: (versions?.shadows ?? []).map((each) => new Shadow(each, plugins, stats)),

@@ -14,6 +14,7 @@ import type { PluginCode } from "../vm/types.ts";
 export type { FailureReport, PluginReport, PoolSeat, VmReport } from "../vm/report.ts";
 
 import type { LogRingBoot } from "./log-ring.ts";
+import type { TapRingBoot } from "./tap/tap-ring.ts";
 
 export interface SiloBoot {
   readonly index: number;
@@ -27,6 +28,8 @@ export interface SiloBoot {
   readonly bodySlab: SharedArrayBuffer;
   /** Where access-log lines go. */
   readonly logRing: LogRingBoot;
+  /** Where tapped streams go. */
+  readonly tapRing: TapRingBoot;
   /** What plugins share over all silos, and this silo's number there. */
   readonly shared: SharedSeat;
   readonly log: {

@@ -10,6 +10,7 @@ import type { ClusterSet } from "../upstream/types.ts";
 import type { PluginHost } from "../vm/types.ts";
 import type { AccessLogs } from "./access-log.ts";
 import type { PluginCosts } from "./plugin-cost-feed.ts";
+import type { TapRing } from "./tap/tap-ring.ts";
 import type { TimerWheel } from "./timer-wheel.ts";
 
 /** Asks clients to go elsewhere, one answer at a time. @hot per-request: `asked` is read first */
@@ -56,6 +57,7 @@ export interface SiloServices {
   readonly plugins: PluginHost;
   readonly accessLogs: AccessLogs;
   readonly costs: PluginCosts;
+  readonly taps: TapRing;
   readonly node: NodeConfig;
   /** A chunk without bytes, for ends of bodies. Never released. */
   readonly emptyChunk: BodyChunk;

@@ -62,6 +62,8 @@ export class StreamInfo {
   filterState: FilterState | null = null;
   /** What plugins of this silo cost, for access logs; null: they have no value. */
   costs: PluginCosts | null = null;
+  /** Names the stream in the files of its taps; "" until one asks. */
+  tapId = "";
 
   constructor(listener: ListenerConfig, connection: DownstreamInfo, streamId: number) {
     this.listener = listener;

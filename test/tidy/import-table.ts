@@ -21,13 +21,15 @@ export const IMPORT_TABLE: Readonly<Record<string, readonly string[]>> = {
 /** What of a folder may be imported from where the table does not allow the folder as a whole. */
 export const PUBLIC_TYPES: readonly string[] = ["config/types.ts"];
 
-/** Of the silo, others know its messages, and how access logs are written. */
+/** Of the silo, others know its messages, and how access logs and taps are written. */
 export const ONLY_DOORS: Readonly<Record<string, readonly string[]>> = {
   silo: [
     "silo/messages.ts",
     "silo/access-log.ts",
     "silo/log-ring.ts",
     "silo/log-sinks.ts",
+    "silo/tap/tap-record.ts",
+    "silo/tap/tap-ring.ts",
     "silo/stream-info.ts",
   ],
 };

@@ -128,17 +128,6 @@ test("a chunk that another thread holds is not leased again until it lets go", (
   assert.equal(held.isViewed, false);
 });
 
-test("a hold of which nobody was told is taken back", () => {
-  const slab = slabOf(2);
-  const lease = slab.lease();
-  const view = lease.view(0, 8);
-  view.hold();
-  view.unhold();
-  view.release();
-  lease.release();
-  assert.deepEqual([slab.leasedCount, slab.heldCount], [1, 0]);
-});
-
 test("a successor of a dead owner has every chunk but those that others still hold", () => {
   const slab = slabOf(8);
   const holder = new ChunkHolder(slab.region);
