@@ -20,7 +20,7 @@ import type { AccessLogConfig, ListenerConfig, TextOrJsonFormat } from "../../sr
 import { HeaderMap } from "../../src/http/header-map.ts";
 import { LogRecords } from "../../src/main/log-records.ts";
 import type { Counter } from "../../src/metrics/types.ts";
-import { BELL_STRIDE } from "../../src/shm/bells.ts";
+import { createBell } from "../../src/shm/bell-layout.ts";
 import { RingSet } from "../../src/shm/ring.ts";
 import { createRing } from "../../src/shm/ring-layout.ts";
 import { AccessLogs } from "../../src/silo/access-log.ts";
@@ -113,8 +113,8 @@ function run(name: string, format: TextOrJsonFormat, info: StreamInfo): void {
     ROUNDS,
   );
   const ring = createRing();
-  const bells = new SharedArrayBuffer(4 * BELL_STRIDE);
-  const logs = new AccessLogs(new LogRing({ ring, bells, policy: "drop" }, dropped));
+  const bell = createBell();
+  const logs = new AccessLogs(new LogRing({ ring, bell, policy: "drop" }, dropped));
   const sink = { kind: "file", path: "/dev/null" } as const;
   const config: AccessLogConfig = { sink, filter: null, format, omitEmptyValues: false };
   const logger = logs.logger([config]);

@@ -9,7 +9,7 @@ export const LIMITS = {
    * use, chunks come from the heap.
    */
   bodySlabBytes: 268_435_456,
-  /** Slab chunks of one silo that taps may keep, in running streams and on their way to be written. */
+  /** Slab chunks of one silo that taps may keep, in running streams and until they are written. */
   tapChunksCount: 1_024,
   /**
    * What the kernel may keep of a uWS connection. uWS goes on reading, though it is paused, as long

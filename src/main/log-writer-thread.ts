@@ -5,7 +5,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { present } from "../base/assert.ts";
-import { Bells } from "../shm/bells.ts";
+import { attachBell } from "../shm/bell-layout.ts";
 import { RingSet } from "../shm/ring.ts";
 import { WRITER_BELL } from "../silo/log-ring.ts";
 import { LogSinks } from "../silo/log-sinks.ts";
@@ -15,9 +15,9 @@ import type { LogWriterBoot, ToLogWriter } from "./log-writer.ts";
 /** Between two looks: as late as a line may be in its file, while a ring is less than half full. */
 const REST_MS = 100;
 
-const { rings, bells: bellWords } = workerData as LogWriterBoot;
+const { rings, bell } = workerData as LogWriterBoot;
 const port = present(parentPort, "the log writer's port");
-const bells = new Bells(new Int32Array(bellWords));
+const bells = attachBell(bell);
 const sinks = new LogSinks();
 const records = new LogRecords(new RingSet(rings), sinks);
 const look = (): void => void records.write();

@@ -5,7 +5,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { Logger } from "../base/log.ts";
-import { BELL_STRIDE, Bells } from "../shm/bells.ts";
+import { attachBell, createBell } from "../shm/bell-layout.ts";
 import { RingSet } from "../shm/ring.ts";
 import { createRing } from "../shm/ring-layout.ts";
 import { type LogFullPolicy, type LogRingBoot, WRITER_BELL } from "../silo/log-ring.ts";
@@ -19,7 +19,7 @@ const ENTRY = new URL("./log-writer-thread.js", import.meta.url);
 
 export interface LogWriterBoot {
   readonly rings: readonly SharedArrayBuffer[];
-  readonly bells: SharedArrayBuffer;
+  readonly bell: SharedArrayBuffer;
 }
 
 /** main -> the writer. */
@@ -27,9 +27,9 @@ export type ToLogWriter = "reopen" | "stop";
 
 export class LogWriter {
   readonly #rings: readonly SharedArrayBuffer[];
-  readonly #bellWords = new SharedArrayBuffer(4 * BELL_STRIDE);
+  readonly #bell = createBell();
   readonly #policy: LogFullPolicy;
-  #bells = new Bells(new Int32Array(this.#bellWords));
+  #bells = attachBell(this.#bell);
   #worker: Worker | null = null;
   #ended: Promise<void> = Promise.resolve();
   #stopping = false;
@@ -43,7 +43,7 @@ export class LogWriter {
   /** What silo `index` logs to. */
   boot(index: number): LogRingBoot {
     const ring = this.#rings[index] as SharedArrayBuffer;
-    return { ring, bells: this.#bellWords, policy: this.#policy };
+    return { ring, bell: this.#bell, policy: this.#policy };
   }
 
   /** Lines from now on go to new files of the same names. */
@@ -63,7 +63,7 @@ export class LogWriter {
 
   /** Starts the thread when the first record is there. */
   #await(): void {
-    this.#bells = new Bells(new Int32Array(this.#bellWords));
+    this.#bells = attachBell(this.#bell);
     this.#bells.listen(WRITER_BELL, () => {
       this.#bells.close();
       this.#start();
@@ -71,7 +71,7 @@ export class LogWriter {
   }
 
   #start(): void {
-    const workerData: LogWriterBoot = { rings: this.#rings, bells: this.#bellWords };
+    const workerData: LogWriterBoot = { rings: this.#rings, bell: this.#bell };
     const worker = new Worker(ENTRY, { name: "log-writer", workerData });
     // It ends when it is told to, or with the process.
     worker.unref();

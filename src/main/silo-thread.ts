@@ -8,8 +8,8 @@ import { MessageChannel, Worker } from "node:worker_threads";
 import { assertNever } from "../base/assert.ts";
 import { type Remote, remoteOf } from "../base/comlink.ts";
 import { Logger } from "../base/log.ts";
+import { attachHeartbeat, createHeartbeat, HEARTBEAT_WORDS } from "../shm/heartbeat-layout.ts";
 import type { FromSilo, SiloBoot, SiloControl, ToSilo } from "../silo/messages.ts";
-import { SILO_WORDS } from "../silo/messages.ts";
 import { FdLedger, type SentConnection } from "./fd-ledger.ts";
 import { nextSiloState, type SiloEvent, type SiloState } from "./silo-states.ts";
 
@@ -59,7 +59,7 @@ export class SiloThread implements ConnectionTarget {
     this.#control = parts.control;
     this.#remote = remoteOf<SiloControl>(parts.control);
     this.#words = parts.words;
-    this.#ledger = new FdLedger(() => Atomics.load(parts.words, SILO_WORDS.adopted));
+    this.#ledger = new FdLedger(() => Atomics.load(parts.words, HEARTBEAT_WORDS.adopted));
     this.#onEdge = onEdge;
     this.ended = new Promise((resolve) => {
       parts.worker.once("exit", () => {
@@ -74,11 +74,11 @@ export class SiloThread implements ConnectionTarget {
    * reported from the next turn of the event loop on.
    */
   static spawn(from: URL | Worker, plan: SiloPlan, onEdge: OnSiloEdge): SiloThread {
-    const heartbeat = new SharedArrayBuffer(SILO_WORDS.count * Int32Array.BYTES_PER_ELEMENT);
+    const heartbeat = createHeartbeat();
     const channel = new MessageChannel();
     const boot: SiloBoot = { ...plan, heartbeat, controlPort: channel.port2 };
     const worker = started(from, boot);
-    const words = new Int32Array(heartbeat);
+    const words = attachHeartbeat(heartbeat);
     const parts = { index: plan.index, worker, control: channel.port1, words };
     const silo = new SiloThread(parts, onEdge);
     silo.#listen();
@@ -95,7 +95,7 @@ export class SiloThread implements ConnectionTarget {
 
   /** The silo's heartbeat counter: a thread that runs changes it within a second. */
   get pulse(): number {
-    return Atomics.load(this.#words, SILO_WORDS.pulse);
+    return Atomics.load(this.#words, HEARTBEAT_WORDS.pulse);
   }
 
   give(listener: number, fd: number): void {

@@ -1,6 +1,6 @@
 /**
- * One tapped stream as a file of each of Envoy's formats: a TraceWrapper (envoy/data/tap/v3) with an
- * HttpBufferedTrace, as JSON, binary or text. Pure; for the tap writer's thread.
+ * One tapped stream as a file of each of Envoy's formats: a TraceWrapper (envoy/data/tap/v3) with
+ * an HttpBufferedTrace, as JSON, binary or text. Pure; for the tap writer's thread.
  */
 import type { TapFormat } from "../config/types.ts";
 

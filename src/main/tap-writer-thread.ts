@@ -4,15 +4,15 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { present } from "../base/assert.ts";
-import { Bells } from "../shm/bells.ts";
+import { attachBell } from "../shm/bell-layout.ts";
 import { RingSet } from "../shm/ring.ts";
 import { TAP_WRITER_BELL } from "../silo/tap/tap-ring.ts";
 import { TapFiles } from "./tap-files.ts";
 import type { TapWriterBoot } from "./tap-writer.ts";
 
-const { rings, slabs, bells: bellWords } = workerData as TapWriterBoot;
+const { rings, slabs, bell } = workerData as TapWriterBoot;
 const port = present(parentPort, "the tap writer's port");
-const bells = new Bells(new Int32Array(bellWords));
+const bells = attachBell(bell);
 const files = new TapFiles(new RingSet(rings), slabs);
 const look = (): void => files.write();
 

@@ -5,7 +5,8 @@
  */
 import { Worker } from "node:worker_threads";
 import { Logger } from "../base/log.ts";
-import { BELL_STRIDE, Bells } from "../shm/bells.ts";
+import { attachBell, createBell } from "../shm/bell-layout.ts";
+import type { Bells } from "../shm/bells.ts";
 import { RingSet } from "../shm/ring.ts";
 import { createRing } from "../shm/ring-layout.ts";
 import { TAP_WRITER_BELL, type TapRingBoot } from "../silo/tap/tap-ring.ts";
@@ -20,7 +21,7 @@ export interface TapWriterBoot {
   readonly rings: readonly SharedArrayBuffer[];
   /** Beside the rings: the body slab of each silo. */
   readonly slabs: readonly SharedArrayBuffer[];
-  readonly bells: SharedArrayBuffer;
+  readonly bell: SharedArrayBuffer;
 }
 
 export class TapWriter {
@@ -32,15 +33,14 @@ export class TapWriter {
 
   /** @param slabs of the silos, by index */
   constructor(slabs: readonly SharedArrayBuffer[]) {
-    const bells = new SharedArrayBuffer(4 * BELL_STRIDE);
-    this.#boot = { rings: slabs.map(createRing), slabs, bells };
+    this.#boot = { rings: slabs.map(createRing), slabs, bell: createBell() };
     this.#bells = this.#await();
   }
 
   /** Where silo `index` sends what it taps. */
   boot(index: number): TapRingBoot {
-    const { rings, bells } = this.#boot;
-    return { ring: rings[index] as SharedArrayBuffer, bells };
+    const { rings, bell } = this.#boot;
+    return { ring: rings[index] as SharedArrayBuffer, bell };
   }
 
   /** Writes everything that silos, which are gone by now, have left. */
@@ -56,7 +56,7 @@ export class TapWriter {
 
   /** Starts the thread when the first record is there. */
   #await(): Bells {
-    const bells = new Bells(new Int32Array(this.#boot.bells));
+    const bells = attachBell(this.#boot.bell);
     bells.listen(TAP_WRITER_BELL, () => {
       bells.close();
       this.#start();

@@ -3,7 +3,9 @@
  * unit and writer. `scripts/docs.mjs` writes it, and fails the check when the page differs.
  */
 import { LIMITS } from "../base/limits.ts";
+import { BELL_LAYOUT } from "./bell-layout.ts";
 import { bodySlabLayout } from "./body-slab-layout.ts";
+import { HEARTBEAT_LAYOUT } from "./heartbeat-layout.ts";
 import type { Field, Layout } from "./layout.ts";
 import { METRIC_LAYOUT } from "./metric-layout.ts";
 import { OWNERS_LAYOUT } from "./owners.ts";
@@ -61,6 +63,16 @@ const REGIONS: readonly Region[] = [
     about:
       "Two for each silo: access-log records to the log writer, tapped streams to the tap writer.",
     file: "ring-layout.ts",
+  },
+  {
+    layout: BELL_LAYOUT,
+    about: "One for each writer of rings: it sleeps until a silo rings.",
+    file: "bell-layout.ts",
+  },
+  {
+    layout: HEARTBEAT_LAYOUT,
+    about: "One for each life of a silo: what main sees of it.",
+    file: "heartbeat-layout.ts",
   },
 ];
 

@@ -13,7 +13,7 @@
 import type { Latin1Bytes } from "../abi/latin1.ts";
 import { packRecord } from "../base/msgpack.ts";
 import type { Counter } from "../metrics/types.ts";
-import { Bells } from "../shm/bells.ts";
+import { attachBell } from "../shm/bell-layout.ts";
 import { RingProducer } from "../shm/ring.ts";
 import type { LineSink, SinkKey } from "./log-sinks.ts";
 
@@ -22,8 +22,8 @@ export type LogFullPolicy = "drop" | "block";
 
 export interface LogRingBoot {
   readonly ring: SharedArrayBuffer;
-  /** Word 0 is the writer's bell. */
-  readonly bells: SharedArrayBuffer;
+  /** The writer's. */
+  readonly bell: SharedArrayBuffer;
   readonly policy: LogFullPolicy;
 }
 
@@ -46,8 +46,7 @@ export class LogRing {
   readonly #dropped: Counter;
 
   constructor(boot: LogRingBoot, dropped: Counter) {
-    const bells = new Bells(new Int32Array(boot.bells));
-    this.#producer = new RingProducer(boot.ring, bells, WRITER_BELL);
+    this.#producer = new RingProducer(boot.ring, attachBell(boot.bell), WRITER_BELL);
     this.#bytes = this.#producer.bytes as unknown as Latin1Bytes;
     this.#blocks = boot.policy === "block";
     this.#dropped = dropped;

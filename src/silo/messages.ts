@@ -47,7 +47,7 @@ export interface SiloBoot {
    */
   readonly drainCloseMs: number | null;
   readonly controlPort: MessagePort;
-  /** Two Int32 that the silo writes and the supervisor reads; see SILO_WORDS. */
+  /** What the silo says of itself without being asked; see heartbeat-layout.ts. */
   readonly heartbeat: SharedArrayBuffer;
   readonly version: string;
 }
@@ -86,19 +86,6 @@ export interface ConfigUpdate {
   /** How long connections of removed listeners may go on. */
   readonly drainMs: number;
 }
-
-/** Indexes into the Int32Array over `SiloBoot.heartbeat`. Writer: the silo, by Atomics. */
-export const SILO_WORDS = {
-  /** Incremented every 500 ms: the supervisor's heartbeat. */
-  pulse: 0,
-  /**
-   * Incremented by one for every "connection" message, just BEFORE the silo opens the descriptor.
-   * When the silo dies, main owns the descriptors of the messages that were not counted: it gives
-   * them to another silo. Counting late would close a descriptor twice.
-   */
-  adopted: 1,
-  count: 2,
-} as const;
 
 export type TransportName = "codec" | "uws";
 

@@ -10,6 +10,7 @@ import { Logger, setComponentLogLevel, setLogFormat, setLogLevel } from "../base
 import { loadNative } from "../base/native.ts";
 import { MetricSnapshots } from "../metrics/snapshot.ts";
 import { BodySlab } from "../shm/body-slab.ts";
+import { attachHeartbeat, HEARTBEAT_WORDS } from "../shm/heartbeat-layout.ts";
 import { createServices, SINGLETON_SILO } from "./create-services.ts";
 import { type ChainManager, httpManager } from "./downstream/chain-slot.ts";
 import { SiloListener } from "./downstream/listener.ts";
@@ -17,15 +18,14 @@ import type { DownstreamListener } from "./downstream/types.ts";
 import { UwsListener } from "./downstream/uws.ts";
 import { loadUws, type UwsLibrary } from "./downstream/uws-library.ts";
 import { LiveConfig } from "./live-config.ts";
-import {
-  type ConfigUpdate,
-  type FromSilo,
-  type ListenerSeat,
-  type RESERVE,
-  SILO_WORDS,
-  type SiloBoot,
-  type SiloControl,
-  type ToSilo,
+import type {
+  ConfigUpdate,
+  FromSilo,
+  ListenerSeat,
+  RESERVE,
+  SiloBoot,
+  SiloControl,
+  ToSilo,
 } from "./messages.ts";
 import { StatsFeed } from "./stats-feed.ts";
 
@@ -50,11 +50,11 @@ function bootData(): Promise<SiloBoot> {
 
 /** @param beside runs with each beat */
 function startHeartbeat(beside: () => void): void {
-  const beat = new Int32Array(boot.heartbeat);
+  const beat = attachHeartbeat(boot.heartbeat);
   const again = (): void => {
     beside();
     // Read by the supervisor, which only looks for change.
-    Atomics.add(beat, SILO_WORDS.pulse, 1);
+    Atomics.add(beat, HEARTBEAT_WORDS.pulse, 1);
     systemClock.after(HEARTBEAT_MS, again);
   };
   again();
@@ -81,10 +81,10 @@ class Silo implements SiloControl {
       await this.#live.open(present(boot.seats[index], "the listener's seat"), config);
     }
     this.setDrainClose(boot.drainCloseMs);
-    const words = new Int32Array(boot.heartbeat);
+    const words = attachHeartbeat(boot.heartbeat);
     port.on("message", (message: ToSilo) => {
       // Counted before it is touched: main gives uncounted descriptors of a dead silo to another.
-      Atomics.add(words, SILO_WORDS.adopted, 1);
+      Atomics.add(words, HEARTBEAT_WORDS.adopted, 1);
       const listener = this.#live.listener(message.listener);
       if (listener === null) {
         this.#refuse(message);

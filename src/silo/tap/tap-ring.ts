@@ -5,7 +5,7 @@
  */
 import { LIMITS } from "../../base/limits.ts";
 import { packRecord } from "../../base/msgpack.ts";
-import { Bells } from "../../shm/bells.ts";
+import { attachBell } from "../../shm/bell-layout.ts";
 import type { BodyChunk } from "../../shm/body-chunk.ts";
 import type { BodySlab, SlabLease } from "../../shm/body-slab.ts";
 import { RingProducer } from "../../shm/ring.ts";
@@ -13,8 +13,8 @@ import type { TapRecord } from "./tap-record.ts";
 
 export interface TapRingBoot {
   readonly ring: SharedArrayBuffer;
-  /** Word 0 is the writer's bell. */
-  readonly bells: SharedArrayBuffer;
+  /** The writer's. */
+  readonly bell: SharedArrayBuffer;
 }
 
 export const TAP_WRITER_BELL = 0;
@@ -27,8 +27,7 @@ export class TapRing {
   #kept = 0;
 
   constructor(boot: TapRingBoot, slab: BodySlab) {
-    const bells = new Bells(new Int32Array(boot.bells));
-    this.#producer = new RingProducer(boot.ring, bells, TAP_WRITER_BELL);
+    this.#producer = new RingProducer(boot.ring, attachBell(boot.bell), TAP_WRITER_BELL);
     this.#slab = slab;
   }
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { TapFiles } from "../../../src/main/tap-files.ts";
-import { BELL_STRIDE } from "../../../src/shm/bells.ts";
+import { createBell } from "../../../src/shm/bell-layout.ts";
 import { BodySlab } from "../../../src/shm/body-slab.ts";
 import { createBodySlab } from "../../../src/shm/body-slab-layout.ts";
 import { RingSet } from "../../../src/shm/ring.ts";
@@ -18,10 +18,10 @@ after(() => rmSync(directory, { recursive: true }));
 const SILOS = 2;
 const slabs = Array.from({ length: SILOS }, () => createBodySlab(8 * 65_536));
 const rings = Array.from({ length: SILOS }, createRing);
-const bells = new SharedArrayBuffer(4 * BELL_STRIDE);
+const bell = createBell();
 const silos = slabs.map((region) => new BodySlab(region));
 const taps = silos.map(
-  (slab, index) => new TapRing({ ring: rings[index] as SharedArrayBuffer, bells }, slab),
+  (slab, index) => new TapRing({ ring: rings[index] as SharedArrayBuffer, bell }, slab),
 );
 const files = new TapFiles(new RingSet(rings), slabs);
 

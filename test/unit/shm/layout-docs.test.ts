@@ -14,7 +14,7 @@ test("every region that is defined anywhere in src/shm is on the page", () => {
       (match) => match[1] ?? "",
     ),
   );
-  assert.ok(magics.length >= 6);
+  assert.ok(magics.length >= 8);
   assert.equal(new Set(magics).size, magics.length, "magics are all different");
   for (const magic of magics) assert.ok(page.includes(`Magic \`${magic}\``), magic);
 });

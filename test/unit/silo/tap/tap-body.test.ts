@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS } from "../../../../src/base/limits.ts";
 import { unpackRecord } from "../../../../src/base/msgpack.ts";
-import { BELL_STRIDE } from "../../../../src/shm/bells.ts";
+import { createBell } from "../../../../src/shm/bell-layout.ts";
 import { BodyChunk } from "../../../../src/shm/body-chunk.ts";
 import { BodySlab } from "../../../../src/shm/body-slab.ts";
 import { createBodySlab } from "../../../../src/shm/body-slab-layout.ts";
@@ -25,7 +25,7 @@ class Fixture {
 
   constructor(chunks: number) {
     this.slab = new BodySlab(createBodySlab((1 + chunks) * CHUNK));
-    const boot = { ring: createRing(), bells: new SharedArrayBuffer(4 * BELL_STRIDE) };
+    const boot = { ring: createRing(), bell: createBell() };
     this.ring = new TapRing(boot, this.slab);
     this.holder = new ChunkHolder(this.slab.region);
     this.#consumer = new RingConsumer(boot.ring);
