@@ -28,6 +28,23 @@ export interface Mutant {
   remove(): void;
 }
 
+/**
+ * Plants `faults` and runs `shows` with them, which says whether they showed; wrong orderings of
+ * threads need a little luck, so it may try three times. Fails when they never showed.
+ */
+export async function mustShow(
+  faults: readonly Fault[],
+  shows: (base: string) => Promise<boolean>,
+): Promise<void> {
+  const mutant = plant(faults);
+  try {
+    for (let left = 3; left > 0; left--) if (await shows(mutant.base)) return;
+    assert.fail("the planted fault showed in none of three runs");
+  } finally {
+    mutant.remove();
+  }
+}
+
 export function plant(faults: readonly Fault[]): Mutant {
   const directory = mkdtempSync(join(tmpdir(), "granary-mutant-"));
   writeFileSync(join(directory, "package.json"), '{"type": "module"}');

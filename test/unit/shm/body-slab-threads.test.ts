@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { BELL_STRIDE } from "../../../src/shm/bells.ts";
 import { createBodySlab } from "../../../src/shm/body-slab-layout.ts";
 import { createRing } from "../../../src/shm/ring-layout.ts";
-import { COMPILED, type Fault, plant } from "../../harness/mutant.ts";
+import { COMPILED, type Fault, mustShow } from "../../harness/mutant.ts";
 import { StressThread } from "../../harness/threads.ts";
 
 const THREAD = new URL("./fixtures/body-slab-thread.js", import.meta.url);
@@ -91,12 +91,9 @@ const FAULTS: readonly (Fault & { readonly why: string })[] = [
 
 for (const { why, ...fault } of FAULTS) {
   test(`that test fails when ${why}`, limits, async () => {
-    const mutant = plant([fault]);
-    try {
-      const { failures, report } = await run(mutant.base, 300_000);
-      assert.ok(failures.length > 0 || report?.leasedCount !== 1);
-    } finally {
-      mutant.remove();
-    }
+    await mustShow([fault], async (base) => {
+      const { failures, report } = await run(base, 300_000);
+      return failures.length > 0 || report?.leasedCount !== 1;
+    });
   });
 }
