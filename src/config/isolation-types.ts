@@ -19,7 +19,7 @@ export interface IsolationConfig {
   readonly crashWindowMs: number;
   /** Callbacks of streams that may wait for one suspended call; more get the plugin's policy. */
   readonly waitingCallsMax: number;
-  /** Time that one await may take. */
+  /** Time that one await may take; 0 = unlimited. */
   readonly suspensionMsMax: number;
   /** VMs of a plugin with coroutines on each silo: at least, at most. */
   readonly vmPoolMin: number;

@@ -31,6 +31,8 @@ export class CallCost {
   readonly #calls = new Float64Array(CALLBACK_NAMES.length);
   readonly #samples = new Float64Array(CALLBACK_NAMES.length);
   readonly #sampledNs = new Float64Array(CALLBACK_NAMES.length);
+  /** Nanoseconds of calls that were suspended, from where they went on. */
+  readonly #laterNs = new Float64Array(CALLBACK_NAMES.length);
   #untilSample = SAMPLE_EVERY;
 
   /** Counts a call of callback `index`; true when it is to be measured. */
@@ -48,12 +50,18 @@ export class CallCost {
     this.#sampledNs[index] = (this.#sampledNs[index] ?? 0) + ns;
   }
 
+  /** A call of callback `index` that was suspended has taken `ns` more. */
+  wentOn(index: number, ns: number): void {
+    this.#laterNs[index] = (this.#laterNs[index] ?? 0) + ns;
+  }
+
   /** Adds what `other` has counted, which is not told any more. */
   absorb(other: CallCost): void {
     addEach(this.hostcalls, other.hostcalls);
     addEach(this.#calls, other.#calls);
     addEach(this.#samples, other.#samples);
     addEach(this.#sampledNs, other.#sampledNs);
+    addEach(this.#laterNs, other.#laterNs);
   }
 
   get calls(): number {
@@ -73,7 +81,8 @@ export class CallCost {
       if (calls === 0) continue;
       const samples = this.#samples[index] ?? 0;
       const meanNs = samples === 0 ? 0 : (this.#sampledNs[index] ?? 0) / samples;
-      costs.push({ callback, calls, timeUs: (meanNs * calls) / 1_000 });
+      const timeUs = (meanNs * calls + (this.#laterNs[index] ?? 0)) / 1_000;
+      costs.push({ callback, calls, timeUs });
     }
     return costs;
   }

@@ -41,6 +41,9 @@ export function maySuspend(callback: string): boolean {
   return SUSPENDABLE.has(callback);
 }
 
+/** Timers overflow above this. */
+const TIMER_MS_MAX = 0x7fffffff;
+
 interface SuspendedCall {
   readonly context: GuestContext;
   readonly entry: GuestEntry;
@@ -65,6 +68,8 @@ export class Coroutines implements SuspensionOwner {
   #wanted = 0;
   #answer: Answer = SLEPT;
   #cancelTimer: (() => void) | null = null;
+  /** When the call went on that is running. */
+  #wentOnNs: bigint | null = null;
 
   constructor(vm: Vm, makeSuspender: (owner: SuspensionOwner) => Suspender) {
     this.#vm = vm;
@@ -134,6 +139,7 @@ export class Coroutines implements SuspensionOwner {
     const isFirst = this.#call === null;
     if (isFirst) this.#vm.roles.vmEvents.suspended(context.root.config.name);
     const suspended = this.#call ?? this.#callOf(context, call.callback as CallbackName);
+    this.#measure(suspended);
     suspended.token = this.#wanted;
     suspended.actions = actions.takeOwn();
     this.#hold(suspended);
@@ -146,6 +152,7 @@ export class Coroutines implements SuspensionOwner {
     const call = this.#call;
     // It was let go in the turn in which its VM ended.
     if (call === null) throw new GuestTrap("its VM has ended");
+    this.#wentOnNs = vm.roles.timers.monotonicNs();
     vm.call.goesOn();
     vm.actions.callBegins();
     this.#giveBack(call);
@@ -159,6 +166,7 @@ export class Coroutines implements SuspensionOwner {
     if (call === null) return;
     this.#call = null;
     this.#vm.suspended = false;
+    this.#measure(call);
     const { context, entry } = call;
     const { root, stream } = context;
     root.clearStatusMessage();
@@ -269,6 +277,13 @@ export class Coroutines implements SuspensionOwner {
     return { context, entry, token: 0, actions: [], isLeft: false, refusal: "" };
   }
 
+  #measure({ context, entry }: SuspendedCall): void {
+    if (this.#wentOnNs === null) return;
+    const ns = this.#vm.roles.timers.monotonicNs() - this.#wentOnNs;
+    this.#wentOnNs = null;
+    context.root.cost.wentOn(entry.index, Number(ns));
+  }
+
   #giveBack(call: SuspendedCall): void {
     for (const action of call.actions) this.#vm.actions.push(action);
     call.actions = [];
@@ -302,7 +317,7 @@ export class Coroutines implements SuspensionOwner {
 
   #startTimer(context: GuestContext, token: number): void {
     const { root } = context;
-    const limitMs = root.config.isolation.suspensionMsMax;
+    const limitMs = root.config.isolation.suspensionMsMax || TIMER_MS_MAX;
     const leftMs = this.#sleeps.leftMs(root, token, this.#nowMs());
     const isOver = leftMs !== null && leftMs <= limitMs;
     const delayMs = isOver ? Math.max(0, Math.ceil(leftMs)) : limitMs;

@@ -201,6 +201,22 @@ for (const way of WAYS) {
       assert.equal(late.length, 2);
     });
 
+    test("takes the callout back when its stream ends", async () => {
+      const fixture = await startCoroutines(way, (script) => ({
+        proxy_on_request_headers: [SAVE_HTTP, script.status("status", AWAIT_SAVED), CONTINUE],
+        proxy_on_http_call_response: [script.note("called back")],
+      }));
+      const { context } = fixture.request();
+      context.onLog();
+      context.onDestroy();
+      await settled();
+      const [call] = fixture.thread.callouts.calls;
+      assert.equal(call?.cancelled, true);
+      call?.reply("200");
+      await settled();
+      assert.deepEqual(fixture.said(), ["status 10"]);
+    });
+
     test("is refused where nobody can wait", async () => {
       const fixture = await startCoroutines(way, (script) => ({
         proxy_on_configure: [script.status("configure", slept(5)), "(i32.const 1)"],

@@ -30,7 +30,8 @@ function sleepsTwice(script: Script): Callbacks {
 for (const way of WAYS) {
   describe(`${way}: a suspended call`, () => {
     test("goes on where it was, with its parameters, and settles its stream once", async () => {
-      const { thread, open, said, pass } = await startCoroutines(way, sleepsTwice);
+      const fixture = await startCoroutines(way, sleepsTwice);
+      const { thread, open, said, pass } = fixture;
       const { stream, context } = open();
       context.enter();
       assert.equal(context.onRequestHeaders(7, true), SUSPENDED);
@@ -45,6 +46,8 @@ for (const way of WAYS) {
       assert.deepEqual(stream.calls, ["changed 0", "settle 1 4"]);
       assert.equal(stream.maps[0]?.get("x-late"), "yes");
       assert.equal(thread.timers.pendingCount, 0);
+      // Time passes on this thread's clock while it is suspended, and only then.
+      assert.equal(fixture.host.report()[0]?.plugins[0]?.timeMs, 0);
       assert.deepEqual(thread.vmEventLines, ["created", "suspended plugin"]);
     });
 

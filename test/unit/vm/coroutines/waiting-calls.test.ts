@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SUSPENDED } from "../../../../src/vm/types.ts";
 import { settled, slept, startCoroutines, WAYS } from "../../../harness/coroutine-guest.ts";
+import { FakeStream } from "../../../harness/fake-roles.ts";
 import { pluginConfig } from "../../../harness/plugin-fixture.ts";
 import {
   A,
+  B,
   type Callbacks,
   CONTINUE,
   CTX,
@@ -142,6 +144,33 @@ for (const way of WAYS) {
       assert.deepEqual(fixture.said(), ["slept 0", "tick 1 0", ":status 0 202", ":status 0 201"]);
       await fixture.pass(10);
       assert.deepEqual(fixture.said(), ["tick 1 0"]);
+    });
+
+    test("connections wait, too: what came last is what their callback sees", async () => {
+      const fixture = await startCoroutines(way, (script) => ({
+        proxy_on_configure: [script.setTick(10), "(i32.const 1)"],
+        proxy_on_tick: [script.status("slept", slept(50))],
+        proxy_on_new_connection: [script.note("new"), CONTINUE],
+        proxy_on_downstream_data: [script.note("data", A, B), CONTINUE],
+        proxy_on_downstream_connection_close: [script.note("closed")],
+        proxy_on_delete: [script.note("delete")],
+      }));
+      await fixture.pass(10);
+      const stream = new FakeStream();
+      stream.kind = "tcp";
+      const connection = fixture.plugin.createConnection(stream);
+      assert.equal(connection?.onNewConnection(), 1);
+      assert.equal(connection?.onDownstreamData(3, false), 1);
+      assert.equal(connection?.onDownstreamData(8, true), 1);
+      await fixture.pass(50);
+      assert.deepEqual(fixture.said(), ["slept 0", "new 2 0", "data 8 1"]);
+      assert.deepEqual(stream.calls, ["continueRequest", "continueRequest"]);
+      await fixture.pass(10);
+      connection?.onDownstreamClose(2);
+      connection?.onDestroy();
+      assert.deepEqual(fixture.said(), []);
+      await fixture.pass(50);
+      assert.deepEqual(fixture.said(), ["slept 0", "closed 2 0", "delete 2 0"]);
     });
 
     test("more callbacks than may wait get the plugin's policy", async () => {
