@@ -75,7 +75,11 @@ for (const variant of VARIANTS) {
     before(async () => {
       services = await start("ext-auth", { upstream: 0, auth: 0 });
       const { upstream = 0, auth = 0 } = services.ports;
-      const yaml = configuration("ext-auth", variant, [upstream, auth]);
+      // Long enough for a busy machine.
+      const yaml = configuration("ext-auth", variant, [upstream, auth]).replace(
+        "timeout_ms=200",
+        "timeout_ms=3000",
+      );
       proxy = await startProxy({ yaml });
       open = await startProxy({ yaml: yaml.replace("on_failure=deny", "on_failure=allow") });
     });
