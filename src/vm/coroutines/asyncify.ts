@@ -6,6 +6,7 @@
 import type { CallbackName } from "../../abi/callback-table.ts";
 import { STATUS } from "../../abi/enums.ts";
 import type { EngineInstance, GuestFunction } from "../engine.ts";
+import { GuestTrap } from "../trap.ts";
 import {
   type ForeignHostcall,
   SUSPENDED_CALL,
@@ -71,6 +72,11 @@ export class AsyncifySuspender implements Suspender {
         this.#isRewinding = false;
         this.#stopRewind();
         return this.#options.owner.answer(ptrPtr, lenPtr);
+      }
+      if (this.#isUnwinding) {
+        // Its exports are not those of asyncify.
+        this.#isUnwinding = false;
+        throw new GuestTrap("it goes on while its call is being suspended");
       }
       const status = body(namePtr, nameLen, argsPtr, argsLen, ptrPtr, lenPtr);
       if (status !== WAIT) return status;

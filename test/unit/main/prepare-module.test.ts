@@ -1,9 +1,13 @@
 /** Modules whose guests wait within hostcalls, prepared for engines that cannot switch stacks. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { asyncify } from "../../../src/main/asyncify.ts";
 import { AsyncifiedGuest, prepared } from "../../harness/asyncified.ts";
+import { REPOSITORY_ROOT } from "../../harness/filter-rig.ts";
 import { METERED, modernWat } from "../../harness/metered.ts";
+import { leb, moduleOf, section } from "../abi/module-bytes.ts";
 
 const WAIT = '(import "env" "proxy_call_foreign_function" (func $wait (param i32) (result i32)))';
 
@@ -23,6 +27,26 @@ const SUM = modernWat(`(module ${WAIT}
     (local.get $all))
   (func (export "done") (result i32) (call $done))
   (func (export "spin") (loop $l (br $l))))`);
+
+/** `(func (export "f") ...)` that waits inside of `depth` blocks: deeper than text can be written. */
+function nestedBlocks(depth: number): Uint8Array {
+  const name = (text: string): number[] => [text.length, ...Buffer.from(text)];
+  const body = [
+    0,
+    ...Array.from({ length: depth }, () => [0x02, 0x40]).flat(),
+    ...[0x41, 0x00, 0x10, 0x00, 0x1a],
+    ...Array.from({ length: depth }, () => 0x0b),
+    0x0b,
+  ];
+  return moduleOf(
+    section(1, [2, 0x60, 1, 0x7f, 1, 0x7f, 0x60, 0, 0]),
+    section(2, [1, ...name("env"), ...name("proxy_call_foreign_function"), 0, 0]),
+    section(3, [1, 1]),
+    section(5, [1, 0, 1]),
+    section(7, [2, ...name("memory"), 2, 0, ...name("f"), 0, 1]),
+    section(10, [1, ...leb(body.length), ...body]),
+  );
+}
 
 async function refusal(text: string): Promise<string> {
   try {
@@ -55,6 +79,47 @@ describe("a module with coroutines", () => {
     guest.fuel = -1;
     assert.throws(() => guest.call("spin"), /unreachable/);
     assert.equal(guest.looks, 1);
+  });
+
+  it("is metered when it has waited, too", async () => {
+    const text = `(module ${WAIT} (memory (export "memory") 1)
+      (func (export "f") (param i32) (result i32)
+        (drop (call $wait (local.get 0))) (loop $l (br $l)) (i32.const 0)))`;
+    const guest = new AsyncifiedGuest(await prepared(modernWat(text)), () => null);
+    assert.equal(guest.call("f", 1), null);
+    guest.fuel = -1;
+    assert.throws(() => guest.resume(1), /unreachable/);
+  });
+
+  it("has no more memory than it may, before a wait and behind it", async () => {
+    const text = `(module ${WAIT} (memory (export "memory") 1)
+      (func (export "f") (param i32) (result i32)
+        (drop (memory.grow (local.get 0)))
+        (drop (call $wait (i32.const 0)))
+        (i32.mul (memory.grow (local.get 0)) (memory.size))))`;
+    const module = await prepared(modernWat(text), { options: { ...METERED, pagesMax: 5 } });
+    const guest = new AsyncifiedGuest(module, () => null);
+    assert.equal(guest.call("f", 3), null);
+    assert.equal(guest.resume(1), -4);
+  });
+
+  it("is refused when it is too large, before anything is done to it", async () => {
+    const file = join(REPOSITORY_ROOT, "examples/filters/go/coroutines/coroutines.wasm");
+    const options = { ...METERED, pagesMax: 4_096, tableElementsMax: 250_000 };
+    await assert.rejects(
+      prepared(readFileSync(file), { options }),
+      /it is too large to be made to suspend .*: run Node 24 or later, or apply wasm-opt/,
+    );
+  });
+
+  it("is refused or runs when its blocks are nested deeply; the next one runs", async () => {
+    const bytes = nestedBlocks(50_000);
+    assert.equal(WebAssembly.validate(bytes), true);
+    await prepared(bytes).catch((error: Error) => {
+      assert.match(error.message, /cannot be made to suspend|Compiling function/);
+    });
+    const guest = new AsyncifiedGuest(await prepared(SUM), () => null);
+    assert.equal(guest.call("sum", 1), null);
   });
 
   it("is as it was when it calls nothing that could suspend it", async () => {
