@@ -12,7 +12,7 @@ import type { BodyChunk } from "../shm/body-chunk.ts";
 import type { BodySlab } from "../shm/body-slab.ts";
 import type { AcceptedConnection } from "./accept.ts";
 import type { ConnectTarget } from "./connect.ts";
-import { type NativeSocketOwner, ownSocket } from "./native-sockets.ts";
+import { dropDescriptor, type NativeSocketOwner, ownSocket } from "./native-sockets.ts";
 import { ReadWindow, type WindowSocket } from "./read-window.ts";
 import { connectError, socketError, WOULD_BLOCK } from "./socket-error.ts";
 import { type ConnectEvents, type ConnectionEvents, JOIN_BYTES_MAX } from "./types.ts";
@@ -63,7 +63,7 @@ export class NativeConnection implements AcceptedConnection, NativeSocketOwner, 
     window.attach(this);
   }
 
-  /** Takes over an accepted descriptor. Throws when it is no socket. */
+  /** Takes over an accepted descriptor. Throws when it cannot, and has closed it then. */
   static adopt(
     calls: SocketCalls,
     fd: number,
@@ -71,7 +71,10 @@ export class NativeConnection implements AcceptedConnection, NativeSocketOwner, 
     slab: BodySlab,
   ): NativeConnection {
     const slot = calls.adopt(fd);
-    if (slot < 0) throw socketError("adopt", slot);
+    if (slot < 0) {
+      dropDescriptor(fd, slot);
+      throw socketError("adopt", slot);
+    }
     const connection = new NativeConnection(calls, events, new ReadWindow(slab, "idle"));
     connection.#open(slot);
     connection.#noteAddresses();

@@ -4,6 +4,7 @@
  * (native-bindings/sockets.c, docs/adr/006-native-sockets.md).
  * @hot per-chunk
  */
+import { constants } from "node:os";
 import { loadNative, type SocketCalls } from "../base/native.ts";
 
 /** Told when its socket is ready. */
@@ -11,6 +12,8 @@ export interface NativeSocketOwner {
   /** @param flags of SOCKET_READY */
   onReady(flags: number): void;
 }
+
+const NO_DESCRIPTOR = -constants.errno.EBADF;
 
 /** Sockets that one call tells of; what is more follows in the next one. */
 const EVENTS_MAX = 1_024;
@@ -30,6 +33,12 @@ function deliver(count: number): void {
 /** `owner` is told when `slot` is ready; null: nobody any more. */
 export function ownSocket(slot: number, owner: NativeSocketOwner | null): void {
   owners[slot] = owner;
+}
+
+/** Closes what could not be adopted, if it is a descriptor at all. @param errno < 0, of `adopt` */
+export function dropDescriptor(fd: number, errno: number): void {
+  const native = loadNative();
+  if (errno !== NO_DESCRIPTOR && native.kind === "loaded") native.bindings.closeFd(fd);
 }
 
 let calls: SocketCalls | "notAskedYet" | null = "notAskedYet";
