@@ -111,6 +111,9 @@ export interface GranaryConfig {
   readonly bootstrapJson: string;
 }
 
+/** The plugins that belong to the server and not to a listener. */
+export type ServerPluginsConfig = Pick<GranaryConfig, "services" | "statSinks" | "statsFlushMs">;
+
 /** Labels that are cut out of the names of stats (`stats_config`). */
 export interface StatTagsConfig {
   /** Envoy's own (cluster, listener, response code...). */

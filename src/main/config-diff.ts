@@ -13,6 +13,8 @@ export interface NamedDiff<T> {
 export interface ConfigDiff {
   readonly clusters: NamedDiff<ClusterConfig>;
   readonly listeners: NamedDiff<ListenerConfig>;
+  /** Whether plugins of the server differ: services, stats sinks, how often these are fed. */
+  readonly server: boolean;
   /** Changes that need a restart: one line each. */
   readonly refusals: readonly string[];
 }
@@ -22,13 +24,14 @@ export function diffConfigs(before: GranaryConfig, after: GranaryConfig): Config
   return {
     clusters: diffNamed(before.clusters, after.clusters),
     listeners,
+    server: SERVER_PARTS.some((part) => !isDeepStrictEqual(before[part], after[part])),
     refusals: [...fixedParts(before, after), ...fixedListenerParts(before, listeners)],
   };
 }
 
 /** Whether nothing that a silo sees differs. */
-export function isEmptyDiff({ clusters, listeners, refusals }: ConfigDiff): boolean {
-  return isEmpty(clusters) && isEmpty(listeners) && refusals.length === 0;
+export function isEmptyDiff({ clusters, listeners, server, refusals }: ConfigDiff): boolean {
+  return isEmpty(clusters) && isEmpty(listeners) && !server && refusals.length === 0;
 }
 
 function isEmpty<T>({ added, modified, removed }: NamedDiff<T>): boolean {
@@ -51,14 +54,17 @@ function diffNamed<T extends { readonly name: string }>(
   };
 }
 
-/** What only a new process takes. */
-const FIXED_PARTS = ["node", "admin", "services", "statSinks", "statsFlushMs", "statTags"] as const;
+const SERVER_PARTS = ["services", "statSinks", "statsFlushMs"] as const;
+
+/** What only a new process takes, and what the file calls it. */
+const FIXED_PARTS = { node: "node", admin: "admin", statTags: "stats_config" } as const;
 
 function fixedParts(before: GranaryConfig, after: GranaryConfig): string[] {
   const refusals: string[] = [];
-  for (const part of FIXED_PARTS) {
-    if (isDeepStrictEqual(before[part], after[part])) continue;
-    refusals.push(`${part}: cannot change while Granary runs; restart it`);
+  for (const [part, name] of Object.entries(FIXED_PARTS)) {
+    const key = part as keyof typeof FIXED_PARTS;
+    if (isDeepStrictEqual(before[key], after[key])) continue;
+    refusals.push(`${name}: cannot change while Granary runs; restart it`);
   }
   return refusals;
 }

@@ -13,7 +13,7 @@ import { isCodeMissing } from "../config/compile-wasm.ts";
 import { formatProblems, type LoadResult, loadConfig } from "../config/load.ts";
 import { type RemoteCode, remoteKey } from "../config/remote-code.ts";
 import type { FilterChainConfig, GranaryConfig, PluginConfig } from "../config/types.ts";
-import { pluginIdentity, wasmPlugins } from "../vm/plugin-identity.ts";
+import { pluginIdentity, serverPlugins, wasmPlugins } from "../vm/plugin-identity.ts";
 import { servedImport } from "../vm/served.ts";
 import type { ServeOptions } from "./cli.ts";
 import { CodeStore } from "./code-store.ts";
@@ -202,9 +202,11 @@ function readConfiguration(
   }
 }
 
-/** What the canary has to start: listeners with the plugins that `running` does not have. */
+/** What the canary has to start: the plugins that `running` does not have. */
 function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): GranaryConfig {
-  const known = new Set(wasmPlugins(running?.listeners ?? []).map(pluginIdentity));
+  const before =
+    running === null ? [] : [...wasmPlugins(running.listeners), ...serverPlugins(running, "here")];
+  const known = new Set(before.map(pluginIdentity));
   const isNew = (plugin: PluginConfig): boolean =>
     !known.has(pluginIdentity(plugin)) && !isCodeMissing(plugin.vm);
   const listeners = config.listeners.flatMap((listener) => {
@@ -228,9 +230,8 @@ function onlyNewPlugins(config: GranaryConfig, running: GranaryConfig | null): G
     });
     return filterChains.length === 0 ? [] : [{ ...listener, filterChains }];
   });
-  const isFirst = running === null;
-  const services = isFirst ? config.services.filter(({ plugin }) => isNew(plugin)) : [];
-  const statSinks = isFirst ? config.statSinks.filter(isNew) : [];
+  const services = config.services.filter(({ plugin }) => isNew(plugin));
+  const statSinks = config.statSinks.filter(isNew);
   return { ...config, clusters: [], bootstrapJson: "", listeners, services, statSinks };
 }
 

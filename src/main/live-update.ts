@@ -6,6 +6,7 @@
 import type { ReloadReport } from "../admin/types.ts";
 import type { Clock } from "../base/clock.ts";
 import { Logger } from "../base/log.ts";
+import type { ServerPluginsConfig } from "../config/types.ts";
 import type { ConfigUpdate, ListenerSeat } from "../silo/messages.ts";
 import type { Acceptor } from "./acceptor.ts";
 import { type ConfigDiff, diffConfigs, isEmptyDiff } from "./config-diff.ts";
@@ -151,6 +152,7 @@ export class LiveUpdate {
         const seat = seats[index];
         return state === "kept" || seat === undefined ? [] : [{ config, seat }];
       }),
+      server: diff.server ? serverPart(program.config) : null,
       removedListeners: plans.closing.map(({ seat }) => seat.id),
       modules: program.modules.filter(({ key }) => !known.has(key)),
       drainMs,
@@ -207,6 +209,14 @@ function refused(problems: readonly string[]): ReloadReport {
   return { kind: "refused", text: problems.map((line) => `${line}\n`).join("") };
 }
 
+function serverPart({
+  services,
+  statSinks,
+  statsFlushMs,
+}: ServerPluginsConfig): ServerPluginsConfig {
+  return { services, statSinks, statsFlushMs };
+}
+
 /** Such as "clusters: 1 added, 2 modified; listeners: 1 modified". */
 function summaryOf(diff: ConfigDiff): string {
   const parts = (["listeners", "clusters"] as const).flatMap((kind) => {
@@ -216,5 +226,5 @@ function summaryOf(diff: ConfigDiff): string {
     });
     return counts.length === 0 ? [] : [`${kind}: ${counts.join(", ")}`];
   });
-  return parts.join("; ");
+  return [...parts, ...(diff.server ? ["services and stats sinks"] : [])].join("; ");
 }

@@ -17,6 +17,7 @@ import { SharedState } from "../shm/shared-state.ts";
 import { type ConnectorsOf, createClusterSet, socketConnectors } from "../upstream/cluster-set.ts";
 import { systemDns } from "../upstream/dns.ts";
 import { createPluginHost } from "../vm/plugin-host.ts";
+import type { Singletons } from "../vm/plugin-identity.ts";
 import { AccessLogs } from "./access-log.ts";
 import { SiloCallouts } from "./callouts/silo-callouts.ts";
 import { LogRing } from "./log-ring.ts";
@@ -28,8 +29,12 @@ import { TapRing } from "./tap/tap-ring.ts";
 import { TimerWheel } from "./timer-wheel.ts";
 import { dnsHost, SiloVmEvents, systemTimers, wasmLog } from "./vm-roles.ts";
 
-/** Singleton services live on this silo. */
-export const SINGLETON_SILO = 0;
+/** Plugins that run once in the server live on this silo. */
+const SINGLETON_SILO = 0;
+
+export function singletonsOf(silo: number): Singletons {
+  return silo === SINGLETON_SILO ? "here" : "elsewhere";
+}
 
 /** What of the boot data the services are made from. */
 export type ServicesBoot = Pick<
@@ -85,7 +90,7 @@ export function createServices(
   const plugins = createPluginHost({
     config: boot.config,
     modules: new Map(boot.modules.map(({ key, module }) => [key, module])),
-    singletons: boot.index === SINGLETON_SILO ? "here" : "elsewhere",
+    singletons: singletonsOf(boot.index),
     seat: boot.index,
     roles: {
       metrics: new PluginMetrics(writer, others),

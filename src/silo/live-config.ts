@@ -6,9 +6,9 @@
  */
 import { assert } from "../base/assert.ts";
 import { Logger } from "../base/log.ts";
-import type { ListenerConfig } from "../config/types.ts";
+import type { ListenerConfig, PluginConfig, ServerPluginsConfig } from "../config/types.ts";
 import type { ClusterChange } from "../upstream/types.ts";
-import { wasmPlugins } from "../vm/plugin-identity.ts";
+import { type Singletons, serverPlugins, wasmPlugins } from "../vm/plugin-identity.ts";
 import type { ChainManager } from "./downstream/chain-slot.ts";
 import type { DownstreamListener } from "./downstream/types.ts";
 import { HttpManager } from "./http-manager.ts";
@@ -23,6 +23,13 @@ export type OpenListener = (
   seat: ListenerSeat,
   managers: readonly ChainManager[],
 ) => Promise<DownstreamListener>;
+
+/** What a silo does with plugins of the server. */
+export interface ServerSeat {
+  readonly singletons: Singletons;
+  /** They are in use from now on. */
+  use(server: ServerPluginsConfig): void;
+}
 
 interface OpenSeat {
   readonly config: ListenerConfig;
@@ -41,14 +48,16 @@ interface Staged {
 export class LiveConfig {
   readonly #services: SiloServices;
   readonly #openListener: OpenListener;
+  readonly #server: ServerSeat;
   readonly #seats = new Map<number, OpenSeat>();
   /** Removed, with connections that are still open. */
   readonly #leaving = new Set<DownstreamListener>();
   #staged: Staged | null = null;
 
-  constructor(services: SiloServices, openListener: OpenListener) {
+  constructor(services: SiloServices, openListener: OpenListener, server: ServerSeat) {
     this.#services = services;
     this.#openListener = openListener;
+    this.#server = server;
   }
 
   /** The listeners, those that are being drained included. */
@@ -72,7 +81,7 @@ export class LiveConfig {
     const { plugins, clusters } = this.#services;
     const modules = new Map(update.modules.map(({ key, module }) => [key, module]));
     const wanted = wasmPlugins(update.listeners.map(({ config }) => config));
-    const problems = plugins.stage(wanted, modules);
+    const problems = plugins.stage([...wanted, ...this.#serverPlugins(update)], modules);
     if (problems.length > 0) {
       this.#dropUnusedPlugins();
       return problems;
@@ -111,6 +120,10 @@ export class LiveConfig {
       const { listener } = this.#seats.get(id) as OpenSeat;
       this.#seats.set(id, { config, listener });
     }
+    if (update.server !== null) {
+      this.#services.plugins.replaceServerPlugins(this.#serverPlugins(update));
+      this.#server.use(update.server);
+    }
     for (const id of update.removedListeners) this.#remove(id, update.drainMs);
     this.#dropUnusedPlugins();
     log.debug(`configuration ${update.version} is in use`);
@@ -129,6 +142,10 @@ export class LiveConfig {
   /** As SiloControl. */
   drainListeners(ids: readonly number[]): void {
     for (const id of ids) this.#seats.get(id)?.listener.drain();
+  }
+
+  #serverPlugins({ server }: ConfigUpdate): readonly PluginConfig[] {
+    return server === null ? [] : serverPlugins(server, this.#server.singletons);
   }
 
   #dropUnusedPlugins(): void {

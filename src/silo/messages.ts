@@ -6,7 +6,12 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import type { LogComponent, LogLevel } from "../base/log.ts";
-import type { ClusterConfig, GranaryConfig, ListenerConfig } from "../config/types.ts";
+import type {
+  ClusterConfig,
+  GranaryConfig,
+  ListenerConfig,
+  ServerPluginsConfig,
+} from "../config/types.ts";
 import type { SharedSeat } from "../shm/shared-state.ts";
 import type { VmReport } from "../vm/report.ts";
 import type { PluginCode } from "../vm/types.ts";
@@ -81,6 +86,8 @@ export interface ConfigUpdate {
   readonly listeners: readonly { readonly seat: ListenerSeat; readonly config: ListenerConfig }[];
   /** Ids. */
   readonly removedListeners: readonly number[];
+  /** Services and stats sinks, all of them; null = they stay as they are. */
+  readonly server: ServerPluginsConfig | null;
   /** Code that is new. */
   readonly modules: readonly SentModule[];
   /** How long connections of removed listeners may go on. */

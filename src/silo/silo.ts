@@ -4,14 +4,15 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { present } from "../base/assert.ts";
-import { systemClock } from "../base/clock.ts";
+import { systemClock, type Timer } from "../base/clock.ts";
 import { exposeOn } from "../base/comlink.ts";
 import { Logger, setComponentLogLevel, setLogFormat, setLogLevel } from "../base/log.ts";
 import { loadNative } from "../base/native.ts";
+import type { ServerPluginsConfig } from "../config/types.ts";
 import { MetricSnapshots } from "../metrics/snapshot.ts";
 import { BodySlab } from "../shm/body-slab.ts";
 import { attachHeartbeat, HEARTBEAT_WORDS } from "../shm/heartbeat-layout.ts";
-import { createServices, SINGLETON_SILO } from "./create-services.ts";
+import { createServices, singletonsOf } from "./create-services.ts";
 import { type ChainManager, httpManager } from "./downstream/chain-slot.ts";
 import { SiloListener } from "./downstream/listener.ts";
 import type { DownstreamListener } from "./downstream/types.ts";
@@ -71,7 +72,12 @@ async function openUws(): Promise<UwsLibrary> {
 class Silo implements SiloControl {
   readonly #slab = new BodySlab(boot.bodySlab);
   readonly #services = createServices(boot, this.#slab);
-  readonly #live = new LiveConfig(this.#services, (seat, managers) => this.#open(seat, managers));
+  readonly #live = new LiveConfig(this.#services, (seat, managers) => this.#open(seat, managers), {
+    singletons: singletonsOf(boot.index),
+    use: (server) => this.#feedStatSinks(server),
+  });
+  #stats: StatsFeed | null = null;
+  #nextFlush: Timer | null = null;
   #uws: UwsLibrary | null = null;
 
   async start(): Promise<void> {
@@ -93,7 +99,7 @@ class Silo implements SiloControl {
       listener.accept({ fd: message.fd });
     });
     exposeOn(boot.controlPort, this);
-    if (boot.index === SINGLETON_SILO) this.#feedStatSinks();
+    this.#feedStatSinks(boot.config);
     startHeartbeat(this.#tellCosts);
     // A cluster whose names are not resolved yet would refuse the first requests.
     await this.#services.clusters.ready;
@@ -129,16 +135,20 @@ class Silo implements SiloControl {
     vmEvents.update(vms);
   };
 
-  #feedStatSinks(): void {
-    const { statSinks, statsFlushMs } = boot.config;
+  #feedStatSinks({ statSinks, statsFlushMs }: ServerPluginsConfig): void {
+    if (singletonsOf(boot.index) === "elsewhere") return;
     const plugins = statSinks.map((config) => this.#services.plugins.plugin(config));
+    this.#nextFlush?.cancel();
+    this.#nextFlush = null;
+    this.#stats?.use(plugins);
     if (plugins.length === 0) return;
-    const feed = new StatsFeed(new MetricSnapshots(boot.metricRegions), plugins);
+    const feed = this.#stats ?? new StatsFeed(new MetricSnapshots(boot.metricRegions), plugins);
+    this.#stats = feed;
     const again = (): void => {
       feed.flush();
-      systemClock.after(statsFlushMs, again);
+      this.#nextFlush = systemClock.after(statsFlushMs, again);
     };
-    systemClock.after(statsFlushMs, again);
+    this.#nextFlush = systemClock.after(statsFlushMs, again);
   }
 
   /** The listener was removed while the descriptor was on its way. */

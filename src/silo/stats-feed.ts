@@ -67,12 +67,17 @@ export function encodeStats(counters: StatBlock, gauges: StatBlock): Uint8Array 
 
 export class StatsFeed {
   readonly #source: { take(): MetricSnapshot };
-  readonly #plugins: readonly Plugin[];
+  #plugins: readonly Plugin[];
   /** Counters at the last flush. */
   readonly #last = new Map<string, bigint>();
 
   constructor(source: { take(): MetricSnapshot }, plugins: readonly Plugin[]) {
     this.#source = source;
+    this.#plugins = plugins;
+  }
+
+  /** Others get the stats from now on; growth goes on from what was last told. */
+  use(plugins: readonly Plugin[]): void {
     this.#plugins = plugins;
   }
 

@@ -79,8 +79,8 @@ type Program = Omit<Parameters<CreatePluginHost>[0], "roles">;
 
 class ThreadPluginHost implements PluginHost {
   readonly #roles: ThreadRoles;
-  /** Plugins of the server: they run until it ends. */
-  readonly #fixed: readonly PluginConfig[];
+  /** Plugins of the server: they run whatever listeners have. */
+  #ofServer: readonly PluginConfig[];
   /** What `start` starts. */
   #first: readonly PluginConfig[];
   readonly #vms = new Map<string, VmSlot | VmPool>();
@@ -96,8 +96,8 @@ class ThreadPluginHost implements PluginHost {
   constructor(roles: ThreadRoles, { config, modules, singletons, seat = -1 }: Program) {
     this.#roles = roles;
     this.#seat = seat;
-    this.#fixed = serverPlugins(config, singletons);
-    this.#first = [...wasmPlugins(config.listeners), ...this.#fixed];
+    this.#ofServer = serverPlugins(config, singletons);
+    this.#first = [...wasmPlugins(config.listeners), ...this.#ofServer];
     this.#modules = modules;
   }
 
@@ -128,8 +128,12 @@ class ThreadPluginHost implements PluginHost {
     return this.#start(plugins.filter((config) => !this.#homes.has(pluginIdentity(config))));
   }
 
+  replaceServerPlugins(plugins: readonly PluginConfig[]): void {
+    this.#ofServer = plugins;
+  }
+
   retain(listenerPlugins: readonly PluginConfig[]): void {
-    const plugins = [...listenerPlugins, ...this.#fixed];
+    const plugins = [...listenerPlugins, ...this.#ofServer];
     const kept = new Set(plugins);
     const keptRoots = new Set(plugins.map(pluginIdentity));
     const keptCode = new Set(plugins.map((config) => config.vm.codeKey));

@@ -89,6 +89,8 @@ export interface PluginHost {
    * is not touched. @returns one message per plugin that failed to start
    */
   stage(plugins: readonly PluginConfig[], modules: PluginModules): readonly string[];
+  /** These are the plugins of the server from now on; `retain` ends what they were before. */
+  replaceServerPlugins(plugins: readonly PluginConfig[]): void;
   /**
    * From now on streams are made for `plugins` only: roots of other plugins end after their last
    * stream, VMs after their last root. Plugins of the server stay.

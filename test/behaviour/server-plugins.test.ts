@@ -39,17 +39,20 @@ const LATE = scriptedGuest((s) => ({
   proxy_on_delete: [s.note("delete")],
 }));
 
+const REFUSES = scriptedGuest(() => ({ proxy_on_configure: ["(i32.const 0)"] }));
+
 let proxy: ProxyProcess;
 let upstream: FakeUpstream;
 let directory: string;
 
 function plugin(name: string): object {
-  const file = name === "late" ? "late.wasm" : "guest.wasm";
+  const file = ["late", "refuses"].includes(name) ? `${name}.wasm` : "guest.wasm";
   const code = { local: { filename: join(directory, file) } };
   return { name, vm_config: { vm_id: name, code } };
 }
 
-function yamlOf(): string {
+/** The services of the second configuration are not those of the first. */
+function yamlOf(which: "first" | "second" | "wrong" = "first"): string {
   const http = `${E}filters.network.http_connection_manager.v3.HttpConnectionManager`;
   const routes = [{ match: { prefix: "/" }, route: { cluster: "upstream" } }];
   const router = { "@type": `${E}filters.http.router.v3.Router` };
@@ -85,8 +88,15 @@ function yamlOf(): string {
     name: "envoy.stat_sinks.wasm",
     typed_config: { "@type": `${E}stat_sinks.wasm.v3.Wasm`, config: plugin("sink") },
   };
-  return `bootstrap_extensions: ${JSON.stringify([service("single", true), service("every", false), service("late", true)])}
-stats_sinks: ${JSON.stringify([sink])}
+  const other = {
+    first: [service("single", true)],
+    second: [service("next", true)],
+    wrong: [service("refuses", false)],
+  };
+  const services = [...other[which], service("every", false), service("late", true)];
+  const sinks = which === "first" ? [sink] : [];
+  return `bootstrap_extensions: ${JSON.stringify(services)}
+stats_sinks: ${JSON.stringify(sinks)}
 stats_flush_interval: 0.05s
 static_resources:
   listeners: ${JSON.stringify([listener])}
@@ -109,6 +119,7 @@ before(async () => {
   directory = mkdtempSync(join(tmpdir(), "granary-server-plugins-"));
   writeFileSync(join(directory, "guest.wasm"), GUEST);
   writeFileSync(join(directory, "late.wasm"), LATE);
+  writeFileSync(join(directory, "refuses.wasm"), REFUSES);
   upstream = await FakeUpstream.listen({
     onRequest: (_, connection) => connection.write(plainResponse(201, "made")),
   });
@@ -148,9 +159,33 @@ it("a stats sink gets the stats again and again, on one silo", limits, async () 
   assert.equal(all.filter((line) => line.startsWith("conf")).length, 1);
 });
 
+it("an update with a service that does not start is refused, and all go on", limits, async () => {
+  const { status, body } = await proxy.reload(yamlOf("wrong"));
+  assert.equal(status, 400);
+  assert.match(body, /^plugin "refuses": proxy_on_configure returned false$/m);
+  assert.ok(!lines("single").includes("done 1 0"));
+});
+
+it("an update replaces those that changed, and leaves the others alone", limits, async () => {
+  const { status, body } = await proxy.reload(yamlOf("second"));
+  assert.equal(status, 200);
+  assert.match(body, /services and stats sinks/);
+  const next = await linesUntil("next", (them) => them.some((line) => line.startsWith("tick")));
+  assert.equal(next.filter((line) => line.startsWith("configured")).length, 1);
+  for (const name of ["single", "sink"]) {
+    await linesUntil(name, (them) => them.includes("done 1 0"));
+  }
+  assert.deepEqual(
+    lines("every").filter((line) => !line.startsWith("tick")),
+    Array.from({ length: 3 }, () => "configured 1 0"),
+  );
+  assert.equal((await fetchText(proxy.port("main"), "/")).status, 201);
+  assert.equal(lines("sink").at(-1), "done 1 0");
+});
+
 it("they end when the server does", limits, async () => {
   await proxy.stop();
-  for (const name of ["logger", "single", "every", "sink"]) {
+  for (const name of ["logger", "next", "every"]) {
     assert.ok(lines(name).includes("done 1 0"), name);
   }
   // It was waited for.

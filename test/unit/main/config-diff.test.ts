@@ -45,11 +45,20 @@ describe("configurations compared", () => {
   });
 
   it("refuse what is fixed at the start", () => {
-    const after = config({ node: { id: "m" }, admin: { accessLogs: [] } });
+    const after = config({ node: { id: "m" }, admin: { accessLogs: [] }, statTags: {} });
     assert.deepEqual(
       diffConfigs(config({}), after).refusals.map((line) => line.split(":")[0]),
-      ["node", "admin"],
+      ["node", "admin", "stats_config"],
     );
+  });
+
+  it("tell whether plugins of the server differ", () => {
+    const before = config({ services: [1], statSinks: [], statsFlushMs: 5 });
+    for (const part of [{ services: [2] }, { statSinks: [1] }, { statsFlushMs: 6 }]) {
+      const diff = diffConfigs(before, { ...before, ...part } as unknown as GranaryConfig);
+      assert.deepEqual([diff.server, isEmptyDiff(diff), diff.refusals], [true, false, []]);
+    }
+    assert.equal(diffConfigs(before, { ...before }).server, false);
   });
 
   it("refuse another backlog on a socket that stays, not on another one", () => {
