@@ -44,6 +44,8 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "grpc-callout", bodyBytes: 100, tls: false, filters: 1, ...CALLOUT, ...GRPC },
   { name: "plain-64k", bodyBytes: 65_536, tls: false, filters: 0 },
   { name: "plain-64k-filter", bodyBytes: 65_536, tls: false, filters: 1 },
+  { name: "plain-100-tap", bodyBytes: 100, tls: false, filters: 0, taps: true },
+  { name: "plain-64k-tap", bodyBytes: 65_536, tls: false, filters: 0, taps: true },
   { name: "plain-1m", bodyBytes: 1_048_576, tls: false, filters: 0 },
   { name: "window-64k", bodyBytes: 65_536, tls: false, filters: 1, ...WINDOW },
   { name: "window-64k-copied", bodyBytes: 65_536, tls: false, filters: 1, ...WINDOW, ...COPIED },

@@ -23,6 +23,8 @@ export interface Scenario {
   readonly service?: { readonly port: number; readonly protocol: "http1" | "http2" };
   /** Every request is logged to a file, by nginx too. */
   readonly logs?: true;
+  /** A tap that keeps 64 KiB of each body, and that no stream matches. */
+  readonly taps?: true;
   /** StringValue of the plugin. */
   readonly configuration?: string;
 }
@@ -182,7 +184,10 @@ function writeBootstrap(options: PeerOptions): string {
   const filterFile = join(options.filterFolder, name, `${name}.wasm`);
   const wasm = `{name: bench, typed_config: {"@type": ${TYPE}.filters.http.wasm.v3.Wasm, config: {name: bench${configuration}, vm_config: {runtime: envoy.wasm.runtime.v8, code: {local: {filename: "${filterFile}"}}}}}}`;
   const router = `{name: envoy.filters.http.router, typed_config: {"@type": ${TYPE}.filters.http.router.v3.Router}}`;
-  const filters = [...new Array<string>(scenario.filters).fill(wasm), router].join(", ");
+  const tap = `{name: tap, typed_config: {"@type": ${TYPE}.filters.http.tap.v3.Tap, common_config: {static_config: {match: {http_request_headers_match: {headers: [{name: x-tap, present_match: true}]}}, output_config: {max_buffered_rx_bytes: 65536, max_buffered_tx_bytes: 65536, sinks: [{file_per_tap: {path_prefix: "${directory}/tap"}}]}}}}}`;
+  const before = scenario.taps === true ? [tap] : [];
+  const plugins = new Array<string>(scenario.filters).fill(wasm);
+  const filters = [...before, ...plugins, router].join(", ");
   const { service } = scenario;
   const upText = clusterText("up", upstreamPort, scenario.upstream ?? "http1");
   const serviceText =

@@ -12,6 +12,7 @@ import {
   configReloadStats,
   type ListenerManagerStats,
   listenerManagerStats,
+  metricRegionStats,
   type ServerStats,
   serverStats,
 } from "../metrics/catalogue.ts";
@@ -73,6 +74,10 @@ export class MainMetrics {
     this.#clusters.warming_clusters.set(0);
     this.#reloads = configReloadStats(root);
     this.#reloads.version.set(1);
+    this.observe((scope) => {
+      const { definitions_refused: refused } = metricRegionStats(scope);
+      return () => refused.add(Math.max(0, this.#snapshots.refused - refused.value()));
+    });
     this.#rollIntervals();
   }
 

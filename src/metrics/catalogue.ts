@@ -203,6 +203,11 @@ export const SHARED_DATA_STATS = {
   locks_recovered: counter("Locks of shared data recovered from a thread that died"),
 } as const satisfies MetricRows;
 
+/** `granary.metrics.<row>`, written by main. */
+export const METRIC_REGION_STATS = {
+  definitions_refused: counter("Definitions of metrics refused: no room, or too long a name"),
+} as const satisfies MetricRows;
+
 /** `granary.body.bytes_copied.<row>`: body bytes copied in user space, by reason. */
 export const BODY_COPY_STATS = {
   window: counter("Body bytes copied because they came in one read with the head", "bytes"),
@@ -269,6 +274,7 @@ export type ListenerManagerStats = HandlesOf<typeof LISTENER_MANAGER_STATS>;
 export type ClusterManagerStats = HandlesOf<typeof CLUSTER_MANAGER_STATS>;
 export type ConfigReloadStats = HandlesOf<typeof CONFIG_RELOAD_STATS>;
 export type SharedDataStats = HandlesOf<typeof SHARED_DATA_STATS>;
+export type MetricRegionStats = HandlesOf<typeof METRIC_REGION_STATS>;
 export type BodyCopyStats = HandlesOf<typeof BODY_COPY_STATS>;
 export type AccessLogStats = HandlesOf<typeof ACCESS_LOG_STATS>;
 export type SharedQueueStats = HandlesOf<typeof SHARED_QUEUE_STATS>;
@@ -328,6 +334,10 @@ export function configReloadStats(root: MetricScope): ConfigReloadStats {
 
 export function sharedDataStats(root: MetricScope): SharedDataStats {
   return handlesOf(SHARED_DATA_STATS, root.scope("granary.shared_data"));
+}
+
+export function metricRegionStats(root: MetricScope): MetricRegionStats {
+  return handlesOf(METRIC_REGION_STATS, root.scope("granary.metrics"));
 }
 
 export function bodyCopyStats(root: MetricScope): BodyCopyStats {
