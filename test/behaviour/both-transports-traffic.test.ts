@@ -1,3 +1,3 @@
 import { behavesOnUws } from "./on-uws.ts";
 
-behavesOnUws(["access-log", "addresses", "bodies", "forwarding", "tls"]);
+behavesOnUws(["access-log", "addresses", "bodies", "forwarding", "tap", "tls"]);

@@ -308,4 +308,15 @@ describe("a tap", () => {
     await traced("bytes");
     assert.equal(proxy.log.split("\n").filter((each) => line.test(each)).length, 1);
   });
+
+  it("comes and goes with an update of the configuration", limits, async () => {
+    const clusters = [cluster("upstream", upstream.port)];
+    await proxy.reload(bootstrap([listener({ name: "bytes" })], clusters));
+    await send("bytes", request("/untapped"));
+    const filters = [tap({ name: "later" })];
+    await proxy.reload(bootstrap([listener({ name: "bytes", filters })], clusters));
+    await send("bytes", request("/tapped"));
+    assert.deepEqual(values((await traced("later")).request, ":path"), ["/tapped"]);
+    assert.deepEqual(filesOf("bytes"), []);
+  });
 });
