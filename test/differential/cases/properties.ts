@@ -263,4 +263,91 @@ const OWN: readonly DifferentialCase[] = [
   }),
 ];
 
-export const PROPERTY_CASES: CaseGroup = { name: "properties", cases: [...STREAM, ...OWN] };
+const field = (tag: string, bytes: string): string =>
+  tag + String.fromCharCode(bytes.length) + bytes;
+
+/** Declares `name` as messages of `type`, by its type URL. */
+const declared = (name: string, type: string): Step => [
+  "proxy_call_foreign_function",
+  "declare_property",
+  `${field("\x0a", name)}\x18\x03${field("\x22", type)}`,
+];
+const urlOf = (type: string): string => `type.googleapis.com/${type}`;
+const NODE = urlOf("envoy.config.core.v3.Node");
+
+/** `{id: "node-1", cluster: "c", locality: {zone: "z"}, metadata: {n: 1}}` */
+const METADATA = field(
+  "\x0a",
+  `${field("\x0a", "n")}${field("\x12", "\x11\0\0\0\0\0\0\xf0\x3f")}`,
+);
+const NODE_BYTES = [
+  field("\x0a", "node-1"),
+  field("\x12", "c"),
+  field("\x1a", METADATA),
+  field("\x22", field("\x12", "z")),
+].join("");
+
+/** Declares in the root what streams set and read. */
+function messages(
+  name: string,
+  shows: string,
+  types: Readonly<Record<string, string>>,
+  steps: readonly Step[],
+): DifferentialCase {
+  const declarations = Object.entries(types).map(([state, type]) => declared(state, type));
+  return single(`property-declared-${name}`, shows, {
+    proxy_on_configure: { steps: declarations },
+    proxy_on_request_headers: { steps },
+  });
+}
+
+const MESSAGES: readonly DifferentialCase[] = [
+  messages("message", "fields of a message that was set, by their path", { m: NODE }, [
+    ["proxy_set_property", "m", NODE_BYTES],
+    get("m"),
+    ...getAll(["m.id", "m.cluster", "m.locality", "m.locality.zone", "m.locality.region"]),
+    ...getAll(["m.metadata", "m.metadata.n", "m.metadata.absent"]),
+    ...getAll(["m.user_agent_version", "m.nothing", "m.id.more"]),
+    ["proxy_get_property", "filter_state\0wasm.m\0id"],
+    ["proxy_get_property", "filter_state\0wasm.m"],
+  ]),
+  messages(
+    "known-types",
+    "messages that stand for a value",
+    {
+      struct: urlOf("google.protobuf.Struct"),
+      text: urlOf("google.protobuf.StringValue"),
+      time: urlOf("google.protobuf.Timestamp"),
+    },
+    [
+      ["proxy_set_property", "struct", METADATA],
+      ...getAll(["struct", "struct.n", "struct.fields"]),
+      ["proxy_set_property", "text", field("\x0a", "word")],
+      ...getAll(["text", "text.value"]),
+      ["proxy_set_property", "time", "\x08\x05"],
+      get("time.seconds"),
+    ],
+  ),
+  messages(
+    "no-message",
+    "what cannot be read as what was declared",
+    { unknown: urlOf("no.such.Message"), bare: "envoy.config.core.v3.Node", none: "", broken: NODE },
+    [
+      ["proxy_set_property", "unknown", NODE_BYTES],
+      ...getAll(["unknown", "unknown.id"]),
+      ["proxy_set_property", "bare", NODE_BYTES],
+      get("bare.id"),
+      ["proxy_set_property", "none", NODE_BYTES],
+      get("none.id"),
+      ["proxy_set_property", "broken", "\x0a\x7f"],
+      ...getAll(["broken", "broken.id"]),
+      ["proxy_set_property", "plain", NODE_BYTES],
+      get("plain.id"),
+    ],
+  ),
+];
+
+export const PROPERTY_CASES: CaseGroup = {
+  name: "properties",
+  cases: [...STREAM, ...OWN, ...MESSAGES],
+};
