@@ -189,7 +189,8 @@ function assembleChain(
   if (last.kind === "http") {
     if (before.length === 0) return { ...common, kind: "http", http: last.http };
     const at = place.item(parts.length - 1).child("typed_config");
-    at.problem("a second network filter is not implemented", "keep one");
+    const text = "network filters before an HttpConnectionManager are not implemented";
+    at.problem(text, "keep it alone, or use TcpProxy behind them");
     return null;
   }
   if (last.kind === "wasm") {
