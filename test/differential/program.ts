@@ -41,6 +41,8 @@ export type Argument = number | bigint | string | Uint8Array | Pairs | Ref | Raw
 interface Outs {
   readonly outs: readonly (number | Ref)[];
 }
+/** The usual place of the n-th result. */
+export const outPlace = (index: number): Ref => ({ kind: "out", value: index });
 type Hostcall = readonly [name: HostcallName, ...args: readonly (Argument | Outs)[]];
 type Special = readonly [name: keyof typeof SPECIAL, ...args: readonly (number | Ref)[]];
 export type Step = Hostcall | Special;

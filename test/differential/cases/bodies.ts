@@ -45,7 +45,53 @@ const BY_SIZE = [0, 1, 100, 10_000].flatMap((size) => [
     {},
     { script: exchange(post("x".repeat(size))) },
   ),
+  single(
+    `body-response-${size}`,
+    `a response body of ${size} bytes passes`,
+    {},
+    {
+      script: exchange(
+        GET,
+        `HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n${"x".repeat(size)}`,
+      ),
+    },
+  ),
 ]);
+
+const PARTS = Array.from({ length: 12 }, (_, i) =>
+  chunk(String.fromCharCode(97 + i).repeat(i + 1)),
+);
+
+const IN_CHUNKS = [
+  single(
+    "body-request-chunks",
+    "a request body of many chunks, each of which is seen",
+    {},
+    {
+      script: [
+        ...inParts([CHUNKED_POST, ...PARTS]),
+        send(LAST_CHUNK),
+        UPSTREAM_REQUEST,
+        answer(HELLO),
+        RESPONSE,
+      ],
+    },
+  ),
+  single(
+    "body-response-chunks",
+    "a response body of many chunks, each of which is seen",
+    {},
+    {
+      script: [
+        send(GET),
+        UPSTREAM_REQUEST,
+        ...answerInParts([CHUNKED_OK, ...PARTS]),
+        answer(LAST_CHUNK),
+        RESPONSE,
+      ],
+    },
+  ),
+];
 
 const EDITS: readonly (readonly [name: string, start: number, length: number, data: string])[] = [
   ["prepend", 0, 0, "<"],
@@ -225,5 +271,5 @@ const LENGTHS: readonly DifferentialCase[] = [
 
 export const BODY_CASES: CaseGroup = {
   name: "bodies",
-  cases: [...BY_SIZE, ...EDITED, ...MISUSES, ...OVERFLOWS, ...LENGTHS],
+  cases: [...BY_SIZE, ...IN_CHUNKS, ...EDITED, ...MISUSES, ...OVERFLOWS, ...LENGTHS],
 };

@@ -19,11 +19,15 @@ import {
   EDGE,
   lastResult,
   OUTSIDE,
+  outPlace,
   type Pairs,
   type Program,
+  rawSlice,
   type Step,
   variable,
 } from "../program.ts";
+
+const TOGETHER = { outs: [outPlace(0), outPlace(0)] };
 
 const onHeaders = (name: string, shows: string, steps: readonly Step[]): DifferentialCase =>
   single(name, shows, { proxy_on_request_headers: { steps } });
@@ -344,6 +348,18 @@ const OTHERS: readonly DifferentialCase[] = [
     ["proxy_continue_stream", 0xffffffff],
     ["proxy_continue_stream", 2],
     ["proxy_continue_stream", 3],
+  ]),
+  onHeaders("results-in-one-place", "results that lie over each other: the last one stays", [
+    ["proxy_get_header_map_value", 0, ":path", TOGETHER],
+    // As long as what stayed.
+    ["proxy_set_property", "stayed", rawSlice(0, lastResult(0))],
+    ["proxy_get_property", "stayed"],
+    ["proxy_get_header_map_value", 0, "absent", TOGETHER],
+    ["proxy_get_property", "plugin_root_id", TOGETHER],
+    ["proxy_set_shared_data", "together", "value", 0],
+    ["proxy_get_shared_data", "together", { outs: [outPlace(0), outPlace(0), outPlace(1)] }],
+    ["proxy_get_shared_data", "together", { outs: [outPlace(0), outPlace(1), outPlace(1)] }],
+    ["proxy_get_header_map_value", 0, ":path"],
   ]),
 ];
 

@@ -276,10 +276,7 @@ const urlOf = (type: string): string => `type.googleapis.com/${type}`;
 const NODE = urlOf("envoy.config.core.v3.Node");
 
 /** `{id: "node-1", cluster: "c", locality: {zone: "z"}, metadata: {n: 1}}` */
-const METADATA = field(
-  "\x0a",
-  `${field("\x0a", "n")}${field("\x12", "\x11\0\0\0\0\0\0\xf0\x3f")}`,
-);
+const METADATA = field("\x0a", `${field("\x0a", "n")}${field("\x12", "\x11\0\0\0\0\0\0\xf0\x3f")}`);
 const NODE_BYTES = [
   field("\x0a", "node-1"),
   field("\x12", "c"),
@@ -331,7 +328,12 @@ const MESSAGES: readonly DifferentialCase[] = [
   messages(
     "no-message",
     "what cannot be read as what was declared",
-    { unknown: urlOf("no.such.Message"), bare: "envoy.config.core.v3.Node", none: "", broken: NODE },
+    {
+      unknown: urlOf("no.such.Message"),
+      bare: "envoy.config.core.v3.Node",
+      none: "",
+      broken: NODE,
+    },
     [
       ["proxy_set_property", "unknown", NODE_BYTES],
       ...getAll(["unknown", "unknown.id"]),
