@@ -18,6 +18,7 @@ const PLUGIN_ROWS = [
   "vm_(?:reload_|failed|cut_off|kept_out)",
   "cost\\.",
   "log_lines_",
+  "memory_refused",
   "handlers_",
   "calls_suspended",
   "suspension_",
