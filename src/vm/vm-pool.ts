@@ -3,7 +3,7 @@
  * streams begin in another one: an idle one, or one that is made for them, or, when there may be no
  * more, the one for which the fewest wait. Streams stay where they began. VMs beyond the least
  * number that nobody needs for a while are closed. Plugins with equal VM key share the VMs: each
- * has a root in those where it had a stream. Source: ADR 56.
+ * has a root in the one where it could start, and in those where it had a stream. Source: ADR 56.
  * @hot per-request
  */
 import { Logger } from "../base/log.ts";
@@ -47,6 +47,15 @@ function streamsOf(member: Member): number {
   return streams;
 }
 
+function hasRootOf(member: Member, plugin: PooledPlugin): boolean {
+  return member.roots.some(({ owner }) => owner === plugin);
+}
+
+/** Whether some plugin lasts as long as this VM. */
+function isHome(member: Member): boolean {
+  return member.roots.some(({ owner, slot }) => owner.first === slot);
+}
+
 function isIdle(member: Member): boolean {
   return isFree(member.vmSlot.vm) && member.roots.every(({ slot }) => slot.isIdle);
 }
@@ -55,7 +64,7 @@ export class VmPool {
   readonly #options: SlotOptions;
   readonly #record: FailureRecord;
   readonly #plugins = new Set<PooledPlugin>();
-  /** In the first one each plugin has a root as long as it lasts. */
+  /** In one of them, the first where it could, each plugin has a root as long as it lasts. */
   readonly #members: Member[] = [];
   #growthAtMs = Number.NEGATIVE_INFINITY;
   #cancelSweep: (() => void) | null = null;
@@ -92,7 +101,13 @@ export class VmPool {
   join(plugin: PooledPlugin): RootSlot {
     this.#plugins.add(plugin);
     if (this.#members[0]?.vmSlot.vm?.running !== true) this.#record.forgetCrashes(plugin.config);
-    return this.#slotIn(this.#members[0] ?? this.#addMember(), plugin);
+    return this.#slotIn(this.#home(), plugin);
+  }
+
+  /** Where a plugin can start: not in a VM that is busy; if all are, in one more. */
+  #home(): Member {
+    const able = this.#members.find(({ vmSlot }) => vmSlot.vm?.suspended !== true);
+    return able ?? this.#addMember();
   }
 
   /** The plugin has ended; true when none is left. */
@@ -114,7 +129,7 @@ export class VmPool {
     if (idle !== null) return this.#rootIn(idle, plugin);
     const grown = this.#mayGrow() ? this.#grow(plugin) : null;
     if (grown !== null) return grown;
-    const busy = this.#leastWaited();
+    const busy = this.#leastWaited(plugin);
     if (busy === null) return plugin.first.acquire();
     this.#options.roles.vmEvents.pooled("exhausted");
     return this.#rootIn(busy, plugin);
@@ -156,12 +171,13 @@ export class VmPool {
     return best;
   }
 
-  #leastWaited(): Member | null {
+  /** Of those where `plugin` has a root: a busy VM cannot start one. */
+  #leastWaited(plugin: PooledPlugin): Member | null {
     let best: Member | null = null;
     let fewest = 0;
     for (const member of this.#members) {
       const { vm } = member.vmSlot;
-      if (vm === null || !vm.running) continue;
+      if (vm === null || !vm.running || !hasRootOf(member, plugin)) continue;
       const waiting = vm.waitingCount;
       if (best !== null && waiting >= fewest) continue;
       best = member;
@@ -248,7 +264,7 @@ export class VmPool {
     for (let index = this.#members.length - 1; index >= this.#leastCount(); index--) {
       const member = this.#members[index];
       if (member === undefined) continue;
-      if (member.isUsed || !isIdle(member)) {
+      if (member.isUsed || isHome(member) || !isIdle(member)) {
         member.isUsed = false;
         member.idleSinceMs = now;
       } else if (now - member.idleSinceMs >= plugin.isolation.vmPoolIdleMs) {

@@ -103,17 +103,18 @@ export interface CoroutineFixture extends PluginFixture {
   request(count?: number): ReturnType<PluginFixture["open"]> & { readonly status: number };
 }
 
-/** Starts one plugin that has coroutines, in one VM: its calls meet. */
+/** Starts one plugin that has coroutines, in one VM if nothing else is said: its calls meet. */
 export async function startCoroutines(
   way: Way,
   write: (script: Script) => Callbacks,
-  overrides: Partial<PluginConfig> = {},
+  overrides: Partial<PluginConfig> & { readonly vmPoolMax?: number } = {},
   source: GuestSource = {},
 ): Promise<CoroutineFixture> {
   const base = pluginConfig();
+  const { vmPoolMax = 1, ...fields } = overrides;
   const vm = { ...base.vm, coroutines: true };
-  const isolation = { ...base.isolation, ...overrides.isolation, vmPoolMax: 1 };
-  const plugin = { vm, ...overrides, isolation };
+  const isolation = { ...base.isolation, ...fields.isolation, vmPoolMax };
+  const plugin = { vm, ...fields, isolation };
   const fixture = startModule(await coroutineGuest(way, write, source), plugin);
   if (fixture.problems.length > 0) throw new Error(fixture.problems.join());
   const { thread, open } = fixture;
