@@ -162,6 +162,8 @@ class Silo implements SiloControl {
   }
 
   commit(): void {
+    // Stats go with plugins that were seen: also with those that lived for less than a heartbeat.
+    this.#tellCosts();
     this.#live.commit();
   }
 
