@@ -154,8 +154,8 @@ export class LinearMemory {
   writeBytes(ptr: number, source: Uint8Array): boolean {
     const at = ptr >>> 0;
     const bytes = this.#current();
-    if (source.byteLength === 0) return true;
-    if (at + source.byteLength > this.#size) return false;
+    if (source.length === 0) return true;
+    if (at + source.length > this.#size) return false;
     bytes.set(source, at);
     return true;
   }

@@ -38,14 +38,14 @@ function sizeOf(env: HostcallEnv, type: number): number {
     return stream?.isOpen === true ? stream.roles.buffers.size(type) : CLOSED;
   }
   const bytes = fixedBytes(env, type);
-  if (bytes !== null) return bytes.byteLength;
+  if (bytes !== null) return bytes.length;
   return type === BUFFER_TYPE.grpcMessage || type === BUFFER_TYPE.callData ? CLOSED : MISSING;
 }
 
 function copyOut(env: HostcallEnv, type: number, start: number, target: Uint8Array): void {
   const bytes = isStreamBuffer(type) ? null : fixedBytes(env, type);
-  if (bytes !== null) target.set(bytes.subarray(start, start + target.byteLength));
-  else env.call.stream?.roles.buffers.copyTo(type, start, target.byteLength, target, 0);
+  if (bytes !== null) target.set(bytes.subarray(start, start + target.length));
+  else env.call.stream?.roles.buffers.copyTo(type, start, target.length, target, 0);
 }
 
 export function bufferHostcalls(env: HostcallEnv): GroupHostcalls<"buffers"> {
