@@ -113,11 +113,13 @@ before(async () => {
   const file = wasmFilter({ name: "callouts", code: `{filename: ${JSON.stringify(CODE)}}` });
   const bytes = Buffer.from(pausingGuest("service")).toString("base64");
   const pausing = wasmFilter({ name: "pausing", code: `{inline_bytes: ${bytes}}` });
+  // No time limit: a loaded machine needs more than the usual one for so many at once.
+  const routes = "[{match: {prefix: /}, route: {cluster: upstream, timeout: 0s}}]";
   proxy = await startProxy({
     yaml: bootstrap(
       [
-        listener({ name: "pausing", filters: [pausing] }),
-        listener({ name: "asking", filters: [file] }),
+        listener({ name: "pausing", routes, filters: [pausing] }),
+        listener({ name: "asking", routes, filters: [file] }),
       ],
       [cluster("upstream", upstream.port, more), cluster("service", service.port, more)],
     ),
