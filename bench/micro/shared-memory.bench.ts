@@ -23,6 +23,7 @@
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { systemClock } from "../../src/base/clock.ts";
 import { SiloRecorder } from "../../src/metrics/recorder.ts";
+import { createBell } from "../../src/shm/bell-layout.ts";
 import { BELL_STRIDE, Bells } from "../../src/shm/bells.ts";
 import { BodySlab } from "../../src/shm/body-slab.ts";
 import { createBodySlab } from "../../src/shm/body-slab-layout.ts";
@@ -35,6 +36,9 @@ import { RingConsumer, RingProducer } from "../../src/shm/ring.ts";
 import { createRing } from "../../src/shm/ring-layout.ts";
 import { attachSharedData } from "../../src/shm/shared-data-layout.ts";
 import { createSharedRegions, type SharedSeat, SharedState } from "../../src/shm/shared-state.ts";
+import { BodyBuffer } from "../../src/silo/body-buffer.ts";
+import { TapBody } from "../../src/silo/tap/tap-body.ts";
+import { TapRing } from "../../src/silo/tap/tap-ring.ts";
 
 const MIB = 1_048_576;
 const SPACE = 2;
@@ -125,6 +129,26 @@ function bodySlab(): void {
   });
 }
 
+/** What a tap does with a body that comes in one read; nobody writes it. */
+function taps(): void {
+  const slab = new BodySlab(createBodySlab(4 * MIB));
+  const ring = new TapRing({ ring: createRing(), bell: createBell() }, slab);
+  const data = new BodyBuffer();
+  for (const length of [100, 65_536]) {
+    measure(`tapped body of ${length} bytes kept, let go`, () => {
+      const lease = slab.lease();
+      const chunk = lease.view(0, length);
+      lease.release();
+      data.append(chunk);
+      chunk.release();
+      const body = new TapBody(ring, 65_536);
+      body.add(data);
+      data.clear();
+      body.release();
+    });
+  }
+}
+
 function sharedData(state: SharedState): void {
   for (const key of keys) state.data.set(SPACE, key, value, 0);
   for (const name of NAMES) {
@@ -200,6 +224,7 @@ async function main(): Promise<void> {
   const bells = new SharedArrayBuffer(8 * BELL_STRIDE);
   counters();
   bodySlab();
+  taps();
   sharedData(new SharedState(seat(), systemClock));
   for (const name of NAMES) {
     const job = { kind: "data", ring: regions.data, bells, name, size: 0 } as const;
