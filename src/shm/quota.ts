@@ -13,7 +13,7 @@ const LIMIT_MAX = 2 ** 30;
 
 export const QUOTA_LAYOUT = defineLayout({
   name: "quota",
-  magic: "GRNq",
+  magic: "GRNt",
   version: 1,
   fields: {
     limit: {
