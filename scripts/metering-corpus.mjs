@@ -10,7 +10,12 @@ import { rewriteModule } from "../dist/src/abi/module-rewriter.js";
 
 const wabt = await wabtModule();
 const FEATURES = Object.fromEntries(Object.keys(wabt.FEATURES).map((name) => [name, true]));
-const OPTIONS = { pagesMax: 65_536, tableElementsMax: 1_000_000, budget: "metered" };
+const OPTIONS = {
+  pagesMax: 65_536,
+  tableElementsMax: 1_000_000,
+  budget: "metered",
+  growth: "asked",
+};
 const CALLS_MAX = 2_000;
 
 /** The top-level forms of `text`, each with the offset after it. */

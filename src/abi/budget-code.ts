@@ -57,15 +57,21 @@ export interface BudgetIndices {
 const EMPTY_BLOCK = 0x40;
 
 /**
- * Takes fuel away at the entry of a function, for `bytes` of code. `scratch` is a local of its own.
+ * Takes fuel away at the entry of a function, or before its calls, for `bytes` of code and as many
+ * calls that pay nothing themselves. `scratch` is a local of its own.
  */
 export function writeEntry(
   out: WasmWriter,
   indices: BudgetIndices,
-  body: { readonly hasLoop: boolean; readonly bytes: number; readonly scratch: number },
+  body: {
+    readonly hasLoop: boolean;
+    readonly bytes: number;
+    readonly calls: number;
+    readonly scratch: number;
+  },
 ): void {
   const size = Math.min(body.bytes, PAID_BYTES_MAX) >> BODY_SHIFT;
-  const cost = (body.hasLoop ? COST.entryWithLoop : COST.entry) + size;
+  const cost = (body.hasLoop ? COST.entryWithLoop : COST.entry) + size + body.calls * COST.entry;
   writeIndexed(out, OP.globalGet, indices.fuel);
   writeConst(out, cost);
   out.u8(OP.i32Sub);

@@ -18,7 +18,7 @@ import {
   writeLoop,
   writeRoundsAtEntry,
 } from "./budget-code.ts";
-import { type CallNode, paidBytes } from "./call-graph.ts";
+import { BYTES_BEFORE_CALLS_MAX, type CallNode, paidBytes } from "./call-graph.ts";
 import { hasLabels, LabelRewriter } from "./label-rewriter.ts";
 import { smallLoopEnd } from "./loop-scan.ts";
 import { movedFunction, type Rewriting } from "./rewriting.ts";
@@ -69,6 +69,8 @@ interface RewrittenBody extends CallNode {
   readonly hasLoop: boolean;
   /** Some instruction keeps its operand in our local. */
   readonly hasBulk: boolean;
+  /** Where in `code` calls begin that no call before leads to: of each row the first. */
+  readonly callRows: readonly number[];
   /** Indices of our two locals. */
   readonly rounds: number;
   readonly scratch: number;
@@ -93,13 +95,29 @@ function writeBody(
     out.u32(2);
     out.u8(I32);
   }
-  if (pays) {
-    const facts = { hasLoop: body.hasLoop, bytes: around.paidBytes, scratch: body.scratch };
-    writeEntry(out, around.indices, facts);
-  }
+  const facts = {
+    hasLoop: body.hasLoop,
+    bytes: around.paidBytes,
+    // Where a recursion ends nobody pays: those calls are paid for here.
+    calls: body.paysAtCalls ? body.callees.length : 0,
+    scratch: body.scratch,
+  };
+  if (pays && !body.paysAtCalls) writeEntry(out, around.indices, facts);
   if (body.hasLoop) writeRoundsAtEntry(out, body.rounds);
-  out.append(body.code);
+  let written = 0;
+  for (const at of pays && body.paysAtCalls ? body.callRows : []) {
+    out.append(body.code.subarray(written, at));
+    writeEntry(out, around.indices, facts);
+    written = at;
+  }
+  out.append(body.code.subarray(written));
 }
+
+/** More of them cost more than to pay at the entry. */
+const CALL_ROWS_MAX = 2;
+
+/** What may be reached past the instruction before. */
+const JOINS: readonly number[] = [OP.else, OP.end, OP.catch, OP.catchAll, OP.delegate, OP.loop];
 
 /** Blocks of ours around a loop. */
 const LOOP_ADDS = 1;
@@ -119,6 +137,9 @@ class BodyRewriter {
   #hasIndirect = false;
   #hasBulk = false;
   #callees: number[] = [];
+  #callRows: number[] = [];
+  /** A call was on every way to here. */
+  #isBehindCall = false;
   #byteSize = 0;
   /** Indices of our two locals. */
   #rounds = 0;
@@ -139,6 +160,8 @@ class BodyRewriter {
     this.#hasIndirect = false;
     this.#hasBulk = false;
     this.#callees = [];
+    this.#callRows = [];
+    this.#isBehindCall = false;
     const runs = body.count(body.remaining);
     const runsStart = body.offset;
     let locals = paramCount;
@@ -161,15 +184,25 @@ class BodyRewriter {
       hasLoop: this.#hasLoop,
       hasBulk: this.#hasBulk,
       pays: this.#hasLoop || this.#hasIndirect,
+      paysAtCalls: this.#paysAtCalls(),
+      callRows: this.#callRows,
       callees: this.#callees,
       rounds: this.#rounds,
       scratch: this.#scratch,
     };
   }
 
+  /** Whether what repeats within this function passes its calls, and these are few. */
+  #paysAtCalls(): boolean {
+    const rows = this.#callRows.length;
+    if (this.#hasLoop || this.#hasIndirect || this.#byteSize > BYTES_BEFORE_CALLS_MAX) return false;
+    return rows > 0 && rows <= CALL_ROWS_MAX;
+  }
+
   #instruction(body: WasmReader): void {
     const at = body.offset;
     const opcode = body.u8();
+    if (JOINS.includes(opcode)) this.#isBehindCall = false;
     switch (opcode) {
       case OP.block:
       case OP.if:
@@ -294,7 +327,11 @@ class BodyRewriter {
     const index = this.#indexAfter(at, body);
     const { importedFunctions } = this.#rewriting.shape;
     if (index < importedFunctions) writeHostcallCost(this.#code, this.#indices);
-    else this.#callees.push(index - importedFunctions);
+    else {
+      if (!this.#isBehindCall) this.#callRows.push(this.#code.length);
+      this.#isBehindCall = true;
+      this.#callees.push(index - importedFunctions);
+    }
     this.#writeIndexed(opcode, index);
   }
 

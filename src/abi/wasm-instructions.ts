@@ -13,6 +13,8 @@ export const OP = {
   if: 0x04,
   else: 0x05,
   try: 0x06,
+  catch: 0x07,
+  catchAll: 0x19,
   rethrow: 0x09,
   tryTable: 0x1f,
   delegate: 0x18,

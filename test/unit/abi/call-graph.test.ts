@@ -7,6 +7,7 @@ import { prng } from "../../harness/prng.ts";
 const node = (callees: readonly number[], more: Partial<CallNode> = {}): CallNode => ({
   byteSize: 10,
   pays: false,
+  paysAtCalls: false,
   callees,
   ...more,
 });
@@ -42,6 +43,12 @@ describe("functions that take fuel at their entry", () => {
     assert.deepEqual(payers([node([7])]), []);
   });
 
+  it("are paid for by their callers up to their calls, where they pay before these", () => {
+    const recursive = node([1, 1], { paysAtCalls: true, byteSize: 100 });
+    const nodes = [node([1, 1], { byteSize: 400 }), recursive, node([1, 1, 1], { byteSize: 10 })];
+    assert.deepEqual([...paidBytes(nodes)], [600, 300, 0]);
+  });
+
   it("leave no circle and no large tree unpaid, in any graph", () => {
     const random = prng(9);
     for (let round = 0; round < 200; round++) {
@@ -49,7 +56,11 @@ describe("functions that take fuel at their entry", () => {
       const nodes = Array.from({ length: size }, () =>
         node(
           Array.from({ length: Math.floor(random() * 4) }, () => Math.floor(random() * size)),
-          { pays: random() < 0.1, byteSize: Math.floor(random() * 100) },
+          {
+            pays: random() < 0.1,
+            paysAtCalls: random() < 0.5,
+            byteSize: Math.floor(random() * 100),
+          },
         ),
       );
       const paid = paidBytes(nodes);
@@ -57,10 +68,11 @@ describe("functions that take fuel at their entry", () => {
       const work = (index: number, depth: number): number => {
         assert.ok(depth <= size, "a circle in which nobody pays");
         const { byteSize, callees } = nodes[index] as CallNode;
-        return callees.reduce(
-          (sum, callee) => sum + ((paid[callee] ?? 0) > 0 ? 0 : work(callee, depth + 1)),
-          byteSize,
-        );
+        return callees.reduce((sum, callee) => {
+          if ((paid[callee] ?? 0) === 0) return sum + work(callee, depth + 1);
+          const called = nodes[callee] as CallNode;
+          return sum + (called.paysAtCalls ? called.byteSize : 0);
+        }, byteSize);
       };
       for (let index = 0; index < size; index++) {
         const bytes = work(index, 0);

@@ -121,6 +121,67 @@ describe("the CPU budget", () => {
     assert.ok(both.looks >= 4, `${both.looks} looks`);
   });
 
+  for (const [name, body] of [
+    [
+      "in a row",
+      `(if (result i32) (i32.lt_s (local.get 0) (i32.const 2)) (then (local.get 0))
+        (else (i32.add (call $f (i32.sub (local.get 0) (i32.const 1)))
+          (call $f (i32.sub (local.get 0) (i32.const 2))))))`,
+    ],
+    [
+      "on one of two ways",
+      `(if (i32.lt_s (local.get 0) (i32.const 2)) (then (return (local.get 0))))
+       (if (result i32) (i32.and (local.get 0) (i32.const 1))
+        (then (call $f (i32.sub (local.get 0) (i32.const 1))))
+        (else (i32.add (call $f (i32.sub (local.get 0) (i32.const 1)))
+          (call $f (i32.sub (local.get 0) (i32.const 2))))))`,
+    ],
+    [
+      "behind a branch past the first",
+      `(if (i32.lt_s (local.get 0) (i32.const 2)) (then (return (local.get 0))))
+       (block (br_if 0 (i32.and (local.get 0) (i32.const 1)))
+        (local.set 0 (i32.add (local.get 0) (call $f (i32.sub (local.get 0) (i32.const 2))))))
+       (i32.add (call $f (i32.shr_u (local.get 0) (i32.const 1)))
+        (call $f (i32.sub (local.get 0) (i32.const 3))))`,
+    ],
+  ] as const) {
+    it(`is looked at by recursion before its calls, not where it ends: calls ${name}`, () => {
+      const text = `(module (func $f (export "f") (param i32) (result i32) ${body}))`;
+      const both = new SideBySide(modernWat(text));
+      both.fuel = 3;
+      for (let depth = 0; depth < 2; depth++) both.call("f", depth);
+      assert.equal(both.looks, 0);
+      const { original, metered } = both.call("f", 26);
+      assert.equal(metered, original);
+      // The first look is when the fuel of the start is used up.
+      const looksBefore = both.looks;
+      while (both.looks < looksBefore + 2) assert.equal(both.call("f", 26).metered, original);
+      both.fuel = -1;
+      assert.match(both.call("f", 26).metered, /unreachable/);
+    });
+  }
+
+  it("is looked at on each way on which a recursion goes on", () => {
+    const again = (less: number) =>
+      `(call $f (i32.sub (local.get 0) (i32.const ${less})) (local.get 1))`;
+    const both = `(i32.add ${again(1)} ${again(2)})`;
+    const small = "(i32.lt_s (local.get 0) (i32.const 2))";
+    const ways = [
+      `(if (result i32) (local.get 1) (then ${both}) (else ${both}))`,
+      `(block (br_if 0 (local.get 1)) (drop ${again(9)})) ${both}`,
+    ];
+    for (const way of ways) {
+      const text = `(module (func $f (export "f") (param i32 i32) (result i32)
+        (if ${small} (then (return (local.get 0)))) ${way}))`;
+      for (const which of [0, 1]) {
+        const pair = new SideBySide(modernWat(text));
+        const { original, metered } = pair.call("f", 26, which);
+        assert.equal(metered, original);
+        assert.ok(pair.looks > 0, `${way} ${which}`);
+      }
+    }
+  });
+
   it("is not looked at by code that is soon over", () => {
     const text = `(module (func (export "run") (param i32) (result i32)
       (i32.mul (local.get 0) (i32.const 3))))`;
