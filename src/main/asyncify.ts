@@ -56,15 +56,25 @@ const MISSING =
 let generation = 0;
 let binaryen: Binaryen | null = null;
 
-/** `bytes` must be valid. Never rejects. */
-export async function asyncify(bytes: Uint8Array): Promise<AsyncifyResult> {
+function findBinaryen(): string {
+  return import.meta.resolve("binaryen");
+}
+
+/**
+ * `bytes` must be valid. Never rejects.
+ * @param find the URL of the library; throws when it is not installed
+ */
+export async function asyncify(
+  bytes: Uint8Array,
+  find: () => string = findBinaryen,
+): Promise<AsyncifyResult> {
   const { byteLength } = bytes;
   if (byteLength > LIMITS.asyncifyBytes) {
     const reason = `it is too large to be made to suspend when it is loaded, ${byteLength} bytes`;
     return { kind: "refused", reason: `${reason}: ${OTHERWISE}` };
   }
   try {
-    binaryen ??= await load();
+    binaryen ??= await load(find());
   } catch {
     return { kind: "refused", reason: MISSING };
   }
@@ -78,8 +88,8 @@ export async function asyncify(bytes: Uint8Array): Promise<AsyncifyResult> {
   }
 }
 
-async function load(): Promise<Binaryen> {
-  const url = new URL(import.meta.resolve("binaryen"));
+async function load(file: string): Promise<Binaryen> {
+  const url = new URL(file);
   url.search = `?generation=${generation++}`;
   const { default: loaded } = (await import(url.href)) as { readonly default: Binaryen };
   return loaded;
