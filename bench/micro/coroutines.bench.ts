@@ -6,14 +6,14 @@
  * `node dist/bench/micro/coroutines.bench.js`, on Node 20 and on Node 24
  *
  * 2026-11-29, 2 vCPU with much other load, best of 200 rounds, microseconds of a stream's whole life:
- * | what                            | Node 20.20.2 (two runs) | Node 24.21.0 |
- * |---------------------------------|-------------------------|--------------|
- * | without a wait                  | 1.5 - 1.6               | 2.4          |
- * | pauses, asks, is continued      | 5.7 - 6.2               | 8.3          |
- * | awaits by asyncify              | 9.5 - 10.8              | 12.9         |
- * | awaits by JSPI                  | -                       | 26.5         |
+ * | what                            | Node 20 (three runs) | Node 24 (two) |
+ * |---------------------------------|----------------------|---------------|
+ * | without a wait                  | 1.4 - 1.6            | 1.8 - 2.4     |
+ * | pauses, asks, is continued      | 5.7 - 6.2            | 6.5 - 8.3     |
+ * | awaits by asyncify              | 9.3 - 10.8           | 11.4 - 12.9   |
+ * | awaits by JSPI                  | -                    | 21.3 - 26.5   |
  *
- * Conclusions: awaiting by asyncify costs 4 us more than pausing, by the engine's stack switching 18;
+ * Conclusions: awaiting by asyncify costs 4 us more than pausing, by the engine's stack switching 15 to 18;
  * asyncify of a filter that does not wait costs no more than the noise.
  */
 import { execFileSync } from "node:child_process";

@@ -6,6 +6,7 @@ import type { HttpStreamContext } from "../../../src/vm/contexts.ts";
 import { createPluginHost } from "../../../src/vm/plugin-host.ts";
 import type { PluginHost } from "../../../src/vm/types.ts";
 import type { Vm } from "../../../src/vm/vm.ts";
+import { settled } from "../../harness/coroutine-guest.ts";
 import { FakeStream, FakeThread } from "../../harness/fake-roles.ts";
 import { type GuestSource, guestModule } from "../../harness/guest-source.ts";
 import { CODE_SHA, configWith, pluginConfig } from "../../harness/plugin-fixture.ts";
@@ -187,14 +188,20 @@ describe("the VMs of a plugin with coroutines", () => {
   });
 });
 
+/** The VM of the stream fails; engines that suspend guests by themselves tell it a little later. */
+async function failed(stream: HttpStreamContext): Promise<void> {
+  stream.onRequestHeaders(1, true);
+  await settled();
+}
+
 describe("a VM of a pool that fails", () => {
-  it("leaves the others and their streams, and comes again", () => {
+  it("leaves the others and their streams, and comes again", async () => {
     const plugin = pooled({}, { failurePolicy: "reload" });
     const rig = new Rig([plugin]);
     rig.suspended(plugin);
     const second = rig.open(plugin);
     const sibling = rig.open(plugin);
-    second.onRequestHeaders(1, true);
+    await failed(second);
     assert.equal(vmOf(sibling).running, false);
     assert.deepEqual(
       rig.host.report().map(({ state }) => state),
@@ -205,23 +212,23 @@ describe("a VM of a pool that fails", () => {
     assert.equal(rig.host.vmCount, 2);
   });
 
-  it("is not replaced by a further one", () => {
+  it("is not replaced by a further one", async () => {
     const plugin = pooled();
     const rig = new Rig([plugin]);
     rig.suspended(plugin);
-    rig.open(plugin).onRequestHeaders(1, true);
+    await failed(rig.open(plugin));
     rig.events();
     rig.open(plugin);
     assert.deepEqual(rig.events(), ["pool exhausted"]);
   });
 
-  it("counts for the plugin: all together are cut off", () => {
+  it("counts for the plugin: all together are cut off", async () => {
     const plugin = pooled({ crashesMax: 2 }, { failurePolicy: "reload", reloadBaseIntervalMs: 1 });
     const rig = new Rig([plugin]);
     const first = rig.suspended(plugin);
-    rig.open(plugin).onRequestHeaders(1, true);
+    await failed(rig.open(plugin));
     vmOf(first).suspended = false;
-    first.onRequestHeaders(1, true);
+    await failed(first);
     assert.ok(rig.thread.vmEventLines.includes("cut off plugin"));
     rig.thread.timers.advance(1_000);
     assert.deepEqual(
@@ -230,11 +237,11 @@ describe("a VM of a pool that fails", () => {
     );
   });
 
-  it("and none runs: streams get the plugin's policy", () => {
+  it("and none runs: streams get the plugin's policy", async () => {
     const plugin = pooled({}, { reloadBaseIntervalMs: 60_000 });
     const rig = new Rig([plugin]);
-    rig.open(plugin).onRequestHeaders(1, true);
-    rig.open(plugin).onRequestHeaders(1, true);
+    await failed(rig.open(plugin));
+    await failed(rig.open(plugin));
     const stream = new FakeStream();
     rig.host.plugin(plugin).createStream(stream)?.onRequestHeaders(1, false);
     assert.deepEqual(stream.calls, ["failStream"]);
