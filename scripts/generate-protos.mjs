@@ -1,6 +1,7 @@
 /**
  * Generates `src/gen` (never committed) from the Envoy protos of `@grpc/grpc-js-xds`: stages them in
- * `build/proto` with LF line ends, applies the fixes below, runs `buf generate`. Works offline.
+ * `build/proto` with LF line ends, applies the fixes below, runs `buf generate`, and makes the table
+ * of messages that silos read (message-table.mjs). Works offline.
  * Does nothing when the stamp in `src/gen/.stamp` is that of the present inputs.
  */
 import { spawnSync } from "node:child_process";
@@ -9,6 +10,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { createRequire } from "node:module";
 import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { writeMessageTable } from "./message-table.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const STAGE = join(ROOT, "build", "proto");
@@ -126,7 +128,8 @@ function packageDir(name) {
 function inputsHash() {
   const hash = createHash("sha256");
   const own = join(OWN, VERSIONS);
-  for (const file of [fileURLToPath(import.meta.url), "buf.yaml", "buf.gen.yaml", own]) {
+  const table = join("scripts", "message-table.mjs");
+  for (const file of [fileURLToPath(import.meta.url), table, "buf.yaml", "buf.gen.yaml", own]) {
     hash.update(readFileSync(join(file.startsWith(ROOT) ? "" : ROOT, file)));
   }
   for (const name of PACKAGES) {
@@ -178,20 +181,22 @@ function hasField(text, head) {
   return /\bignore_empty\b/.test(body);
 }
 
-function generate() {
-  const args = [
-    "generate",
-    ...ENTRIES.flatMap((entry) => ["--path", join("build", "proto", entry)]),
-  ];
+function runBuf(args) {
   const path = [dirname(process.execPath), process.env.PATH ?? ""].join(delimiter);
   const buf = join(packageDir("@bufbuild/buf"), "bin", "buf");
-  rmSync(OUT, { recursive: true, force: true });
   const run = spawnSync(process.execPath, [buf, ...args], {
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, PATH: path, BUF_CACHE_DIR: join(ROOT, "build", "buf-cache") },
   });
-  if (run.status !== 0) throw new Error(`buf generate ended with ${run.status ?? run.error}`);
+  if (run.status !== 0) throw new Error(`buf ${args[0]} ended with ${run.status ?? run.error}`);
+}
+
+function generate() {
+  const paths = ENTRIES.flatMap((entry) => ["--path", join("build", "proto", entry)]);
+  rmSync(OUT, { recursive: true, force: true });
+  runBuf(["generate", ...paths]);
+  writeMessageTable({ stage: STAGE, target: join(OUT, "message-table.cts"), run: runBuf });
 }
 
 const hash = inputsHash();

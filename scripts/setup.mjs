@@ -108,7 +108,8 @@ export function installPackages() {
 }
 
 export function generateProtos() {
-  const inputs = hashFiles("scripts/generate-protos.mjs", "package-lock.json");
+  const scripts = ["scripts/generate-protos.mjs", "scripts/message-table.mjs"];
+  const inputs = hashFiles(...scripts, "package-lock.json");
   if (existsSync(join(ROOT, "src", "gen", "envoy")) && readStamps().protos === inputs) return;
   say("generating types from the Envoy protos");
   if (run(process.execPath, [join(ROOT, "scripts", "generate-protos.mjs")]) !== 0) {

@@ -6,18 +6,21 @@
  *     tag (varint: number << 3 | type)  0: varint  1: 8 bytes  2: length, bytes  5: 4 bytes
  */
 
-const VARINT = 0;
-const FIXED64 = 1;
-const BYTES = 2;
-const FIXED32 = 5;
+export const WIRE_TYPE = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+const VARINT = WIRE_TYPE.varint;
+const BYTES = WIRE_TYPE.bytes;
 const VARINT_BYTES_MAX = 10;
 const FIELD_NUMBER_MAX = 0x1fffffff;
 
 const NOTHING = new Uint8Array(0);
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads one message front to back; every method gives null at malformed input. */
-class WireCursor {
+/** Reads one message front to back; every method gives null or false at malformed input. */
+export class WireCursor {
+  /** The field that `advance` read: its number, wire type, and value (a view of the bytes). */
+  number = 0;
+  type = 0;
+  value: bigint | Uint8Array = 0n;
   readonly #bytes: Uint8Array;
   #at = 0;
 
@@ -30,6 +33,11 @@ class WireCursor {
   }
 
   varint(): bigint | null {
+    const first = this.#bytes[this.#at];
+    if (first !== undefined && first < 0x80) {
+      this.#at++;
+      return BigInt(first);
+    }
     let value = 0n;
     for (let i = 0; i < VARINT_BYTES_MAX; i++) {
       const byte = this.#bytes[this.#at++];
@@ -55,15 +63,29 @@ class WireCursor {
       : this.take(Number(length));
   }
 
-  value(type: number): bigint | Uint8Array | null {
+  /** The next field of the message. */
+  advance(): boolean {
+    const tag = this.varint();
+    if (tag === null || tag < 8n || tag >> 3n > FIELD_NUMBER_MAX) return false;
+    const type = Number(tag & 7n);
+    const value = this.read(type);
+    if (value === null) return false;
+    this.number = Number(tag >> 3n);
+    this.type = type;
+    this.value = value;
+    return true;
+  }
+
+  /** A value without a tag before it. */
+  read(type: number): bigint | Uint8Array | null {
     switch (type) {
       case VARINT:
         return this.varint();
       case BYTES:
         return this.delimited();
-      case FIXED64:
+      case WIRE_TYPE.fixed64:
         return this.take(8);
-      case FIXED32:
+      case WIRE_TYPE.fixed32:
         return this.take(4);
       default:
         // Groups: no message that a guest passes has one.
@@ -86,11 +108,8 @@ export class WireMessage {
     const cursor = new WireCursor(bytes);
     const fields = new Map<number, bigint | Uint8Array>();
     while (!cursor.isAtEnd) {
-      const tag = cursor.varint();
-      if (tag === null || tag < 8n || tag >> 3n > FIELD_NUMBER_MAX) return null;
-      const value = cursor.value(Number(tag & 7n));
-      if (value === null) return null;
-      fields.set(Number(tag), value);
+      if (!cursor.advance()) return null;
+      fields.set(cursor.number * 8 + cursor.type, cursor.value);
     }
     return new WireMessage(fields);
   }

@@ -63,6 +63,9 @@ export const LIMITS = {
   dnsNameBytes: 255,
   /** Properties that one context may declare. */
   declaredPropertiesCount: 1_024,
+  /** A stored message whose fields are found by path, and how deep messages may lie in it. */
+  storedMessageBytes: 262_144,
+  storedMessageDepth: 100,
   /** Metrics one plugin may define per silo; more is refused and counted. */
   pluginMetricsCount: 10_000,
   /** Name of one metric. */

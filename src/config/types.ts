@@ -75,7 +75,8 @@ export type PropertyValue =
 export interface PropertyMessage {
   readonly kind: "message";
   readonly encoded: Uint8Array;
-  readonly fields: Readonly<Record<string, PropertyValue>>;
+  /** null: there, but without a serialisation. */
+  readonly fields: Readonly<Record<string, PropertyValue | null>>;
 }
 export interface PropertyMap {
   readonly kind: "map";

@@ -4,11 +4,14 @@
  */
 import { LIMITS } from "../base/limits.ts";
 import { STATE_SPAN, STATE_TYPE, type StateDeclaration } from "../vm/declared-properties.ts";
+import { StoredMessage } from "../vm/message-values.ts";
 import type { DownstreamInfo, StreamInfo } from "./stream-info.ts";
 
 interface StateEntry {
   /** Text (latin1) when it was declared a string. */
   value: string | Uint8Array;
+  /** The value, when it was declared a message. */
+  message: StoredMessage | null;
   readonly declaration: StateDeclaration;
 }
 
@@ -21,10 +24,11 @@ export class FilterState {
   }
 
   /** False when it is read-only or would be too much. */
-  change(entry: StateEntry, value: string | Uint8Array): boolean {
+  change(entry: StateEntry, value: Uint8Array): boolean {
     const growth = value.length - entry.value.length;
     if (entry.declaration.readOnly || !this.#grow(growth)) return false;
-    entry.value = value;
+    entry.value = stored(value, entry.declaration);
+    entry.message = messageIn(value, entry.declaration);
     return true;
   }
 
@@ -65,13 +69,22 @@ export function filterStateOf(info: StreamInfo, key: string): string | Uint8Arra
   return isEmpty(info) ? undefined : stateValue(info, key);
 }
 
-/** What `proxy_set_property` stored under `path`. */
-export function guestStateOf(info: StreamInfo, path: readonly string[]) {
-  return isEmpty(info) ? undefined : stateValue(info, `wasm.${path.join("\0")}`);
+/** What attributes see of it: a message where that was declared. */
+export function statePropertyOf(
+  info: StreamInfo,
+  key: string,
+): string | Uint8Array | StoredMessage | undefined {
+  const entry = isEmpty(info) ? undefined : stateWith(info, key)?.get(key);
+  return entry?.message ?? entry?.value;
 }
 
 function stored(value: Uint8Array, { type }: StateDeclaration): string | Uint8Array {
   return type === STATE_TYPE.string ? Buffer.from(value).toString("latin1") : value;
+}
+
+function messageIn(value: Uint8Array, declaration: StateDeclaration): StoredMessage | null {
+  const { type, message } = declaration;
+  return type === STATE_TYPE.protobuf ? new StoredMessage(message, value) : null;
 }
 
 /**
@@ -87,9 +100,10 @@ export function setFilterState(
   const state = stateWith(info, key);
   const entry = state?.get(key);
   if (state !== undefined && entry !== undefined) {
-    return state.change(entry, stored(value, entry.declaration));
+    return state.change(entry, value);
   }
-  const added = { value: stored(value, declaration), declaration };
+  const message = messageIn(value, declaration);
+  const added = { value: stored(value, declaration), message, declaration };
   return stateFor(info, declaration.span).add(key, added);
 }
 

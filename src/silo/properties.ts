@@ -12,9 +12,10 @@ import type {
 import type { HeaderMap } from "../http/header-map.ts";
 import type { CertificateInfo, TlsInfo } from "../net/types.ts";
 import type { StateDeclaration } from "../vm/declared-properties.ts";
+import { StoredMessage } from "../vm/message-values.ts";
 import type { PropertyHost, StreamPropertyHost } from "../vm/roles.ts";
 import { statusOfHttp } from "./callouts/grpc-status.ts";
-import { filterStateOf, guestStateOf, setFilterState } from "./filter-state.ts";
+import { setFilterState, statePropertyOf } from "./filter-state.ts";
 import { pathOnly } from "./route-table.ts";
 import type { SiloServices } from "./services.ts";
 import { addressText, type StreamInfo } from "./stream-info.ts";
@@ -292,14 +293,20 @@ const ALIASES: Readonly<Record<string, readonly [string, string]>> = {
 };
 
 /** Walks maps by key, messages by field and lists by index. */
-function descend(value: Value, path: readonly string[], from: number): Value {
+function descend(
+  value: Value,
+  path: readonly string[],
+  from: number,
+  keys: "anyCase" | "exactKeys" = "anyCase",
+): Value {
   let current = value;
   for (let i = from; i < path.length; i++) {
     if (typeof current !== "object" || current === null) return undefined;
     if (current instanceof Uint8Array) return undefined;
     const part = path[i] as string;
     if (current.kind === "map") {
-      const key = current.entries[part] === undefined ? part.toLowerCase() : part;
+      const isFolded = keys === "anyCase" && current.entries[part] === undefined;
+      const key = isFolded ? part.toLowerCase() : part;
       current = Object.hasOwn(current.entries, key) ? current.entries[key] : undefined;
     } else if (current.kind === "message") {
       current = Object.hasOwn(current.fields, part) ? current.fields[part] : undefined;
@@ -310,6 +317,20 @@ function descend(value: Value, path: readonly string[], from: number): Value {
     }
   }
   return current;
+}
+
+/** State is found under all the parts of its name, or a message by the first, and goes on. */
+function stateValue(info: StreamInfo, name: readonly string[], prefix: string): Value {
+  const whole = statePropertyOf(info, prefix + name.join("\0"));
+  if (whole !== undefined || name.length === 1) return whole;
+  const state = statePropertyOf(info, prefix + (name[0] as string));
+  return state instanceof StoredMessage ? descend(state.value, name, 1, "exactKeys") : undefined;
+}
+
+/** By its full name a message is what it stands for; by the guest's name it is its bytes. */
+function namedState(info: StreamInfo, name: readonly string[]): Value {
+  const state = stateValue(info, name, "");
+  return state instanceof StoredMessage ? state.value : state;
 }
 
 export class StreamProperties implements StreamPropertyHost {
@@ -323,7 +344,7 @@ export class StreamProperties implements StreamPropertyHost {
     const { info } = this.#stream;
     const first = path[0] ?? "";
     if (first === "filter_state") {
-      return path.length === 1 ? null : filterStateOf(info, path.slice(1).join("\0"));
+      return path.length === 1 ? null : namedState(info, path.slice(1));
     }
     if (first === "upstream_filter_state") {
       return path.length === 1 && info.endpoint !== null ? null : undefined;
@@ -333,8 +354,8 @@ export class StreamProperties implements StreamPropertyHost {
     const family = Object.hasOwn(FAMILIES, alias?.[0] ?? first)
       ? FAMILIES[alias?.[0] ?? first]
       : undefined;
-    // A name that a plugin set itself is found under all its parts; the host's own names win.
-    if (family === undefined) return guestStateOf(info, path);
+    // The host's own names win over those that plugins set.
+    if (family === undefined) return stateValue(info, path, "wasm.");
     const name = alias === undefined ? path[1] : alias[1];
     if (name === undefined) return null;
     if (!Object.hasOwn(family, name)) return undefined;

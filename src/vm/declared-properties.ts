@@ -4,6 +4,7 @@
  */
 import { LIMITS } from "../base/limits.ts";
 import type { GuestContext } from "./contexts.ts";
+import type { MessageType } from "./message-types.ts";
 
 /** Lives as long as: the filter chain and the request (here the same), or the connection. */
 export const STATE_SPAN = { filterChain: 0, request: 1, connection: 2 } as const;
@@ -17,12 +18,15 @@ export interface StateDeclaration {
   readonly type: number;
   /** A {@link STATE_SPAN}. */
   readonly span: number;
+  /** Of a {@link STATE_TYPE} protobuf that is known: its fields are found by path. */
+  readonly message: MessageType | null;
 }
 
 const UNDECLARED: StateDeclaration = {
   readOnly: false,
   type: STATE_TYPE.bytes,
   span: STATE_SPAN.filterChain,
+  message: null,
 };
 
 /** The declarations made in one VM. */

@@ -82,7 +82,7 @@ function step(value: PropertyValue, part: string): PropertyValue | undefined {
   if (typeof value !== "object" || value instanceof Uint8Array) return undefined;
   switch (value.kind) {
     case "message":
-      return Object.hasOwn(value.fields, part) ? value.fields[part] : undefined;
+      return Object.hasOwn(value.fields, part) ? (value.fields[part] ?? undefined) : undefined;
     case "map":
       return Object.hasOwn(value.entries, part) ? value.entries[part] : undefined;
     case "list":

@@ -14,7 +14,7 @@ import { GroupPlayer } from "./player.ts";
 export const PARTS = {
   messages: ["basics", "replies", "bodies", "headers", "chains"],
   life: ["phases", "returns", "resets", "traps"],
-  services: ["resumes", "properties", "calls", "callouts", "tcp", "http2", "grpc"],
+  services: ["resumes", "properties", "declared", "calls", "callouts", "tcp", "http2", "grpc"],
 } as const;
 
 export const groupsOf = (part: keyof typeof PARTS): readonly CaseGroup[] =>

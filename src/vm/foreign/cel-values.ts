@@ -131,10 +131,11 @@ export class CelValues {
   }
 
   /** Header names are found in any case, as the attributes of that name are. */
-  #map(fields: Readonly<Record<string, PropertyValue>>, origin: PropertyMessage | null): CelInput {
+  #map(fields: PropertyMessage["fields"], origin: PropertyMessage | null): CelInput {
     const find = (key: string): CelInput | undefined => {
       const name = Object.hasOwn(fields, key) ? key : key.toLowerCase();
-      return Object.hasOwn(fields, name) ? this.#input(fields[name] as PropertyValue) : undefined;
+      const value = Object.hasOwn(fields, name) ? fields[name] : undefined;
+      return value === undefined || value === null ? (value as undefined) : this.#input(value);
     };
     const map = new LazyMap(find, Object.keys(fields));
     return origin === null ? this.#library.cel.celMap(map) : this.#remember(origin, map);

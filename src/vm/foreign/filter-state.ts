@@ -7,6 +7,7 @@ import { WireMessage } from "../../abi/protobuf-wire.ts";
 import { LIMITS } from "../../base/limits.ts";
 import { STATE_SPAN, STATE_TYPE } from "../declared-properties.ts";
 import type { HostcallEnv } from "../hostcalls/env.ts";
+import { messageTypeOfUrl } from "../message-types.ts";
 import { splitPath } from "../property-codec.ts";
 import type { ForeignFamily } from "./types.ts";
 
@@ -30,14 +31,17 @@ function declareProperty(env: HostcallEnv, args: Uint8Array): number {
   const message = WireMessage.read(args);
   const name = message === null ? null : message.text(1);
   const context = env.call.context;
-  if (message === null || name === null || message.text(4) === null || context === null) {
+  const schema = message === null ? null : message.text(4);
+  if (message === null || name === null || schema === null || context === null) {
     return STATUS.badArgument;
   }
+  const type = typeOf(message.uint(3));
   const path = splitPath(Buffer.from(message.bytes(1)).toString("latin1")).join("\0");
   const declaration = {
     readOnly: message.bool(2),
-    type: typeOf(message.uint(3)),
+    type,
     span: spanOf(message.uint(5)),
+    message: type === STATE_TYPE.protobuf ? messageTypeOfUrl(schema) : null,
   };
   const isNew = env.declared.declare(context, path, declaration);
   return isNew ? STATUS.ok : STATUS.badArgument;
@@ -52,7 +56,7 @@ function setFilterState(env: HostcallEnv, args: Uint8Array): number {
   const known = stream?.isNetwork === true ? CONNECTION_STATES : HOST_STATES;
   if (!known.has(path) || stream === null) return STATUS.notFound;
   const span = spanOf(message.uint(3));
-  const declaration = { readOnly: false, type: STATE_TYPE.string, span };
+  const declaration = { readOnly: false, type: STATE_TYPE.string, span, message: null };
   const isStored = stream.roles.properties.setState(path, message.bytes(2), declaration);
   return isStored ? STATUS.ok : STATUS.badArgument;
 }

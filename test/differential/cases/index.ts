@@ -4,6 +4,7 @@ import { BASICS } from "./basics.ts";
 import { BODY_CASES } from "./bodies.ts";
 import { CALL_CASES, CALLOUT_CASES } from "./calls.ts";
 import { CHAIN_CASES } from "./chains.ts";
+import { DECLARED_CASES } from "./declared.ts";
 import { GRPC_CASES } from "./grpc.ts";
 import { HEADER_CASES } from "./headers.ts";
 import { HTTP2_CASES } from "./http2.ts";
@@ -28,6 +29,7 @@ export const GROUPS: readonly CaseGroup[] = [
   HEADER_CASES,
   CHAIN_CASES,
   PROPERTY_CASES,
+  DECLARED_CASES,
   CALL_CASES,
   CALLOUT_CASES,
   TCP_CASES,

@@ -55,8 +55,25 @@ describe("foreign function declare_property", () => {
       [5, 2n],
     ];
     const { stream } = afterDeclaring(fields, (guest) => set(guest, "mine", "x"));
-    const declaration = { readOnly: false, type: 1, span: 2 };
+    const declaration = { readOnly: false, type: 1, span: 2, message: null };
     assert.deepEqual(stream.declarations.get("wasm.mine"), declaration);
+  });
+
+  it("finds the message of a type URL, of no other type and of no other text", () => {
+    const messageOf = (type: bigint, schema: string): string | undefined => {
+      const fields: WireField[] = [
+        [1, "mine"],
+        [3, type],
+        [4, schema],
+      ];
+      const { stream } = afterDeclaring(fields, (guest) => set(guest, "mine", "x"));
+      return stream.declarations.get("wasm.mine")?.message?.name;
+    };
+    const node = "envoy.config.core.v3.Node";
+    assert.equal(messageOf(3n, `type.googleapis.com/${node}`), node);
+    assert.equal(messageOf(0n, `type.googleapis.com/${node}`), undefined);
+    assert.equal(messageOf(3n, node), undefined);
+    assert.equal(messageOf(3n, "type.googleapis.com/no.such.Message"), undefined);
   });
 
   it("takes numbers that it does not know for the first of their kind", () => {
@@ -66,7 +83,7 @@ describe("foreign function declare_property", () => {
       [5, 9n],
     ];
     const { stream } = afterDeclaring(fields, (guest) => set(guest, "mine", "x"));
-    const declaration = { readOnly: false, type: 0, span: 0 };
+    const declaration = { readOnly: false, type: 0, span: 0, message: null };
     assert.deepEqual(stream.declarations.get("wasm.mine"), declaration);
   });
 
@@ -130,7 +147,7 @@ describe("foreign function set_envoy_filter_state", () => {
     const run = (guest: Guest) => foreign(guest, "set_envoy_filter_state", fields);
     assert.equal(inPhase(PHASE, run, { stream }), 0);
     assert.equal(Buffer.from(stream.stored.get("envoy.string") ?? "").toString(), "text");
-    const declaration = { readOnly: false, type: 1, span: 2 };
+    const declaration = { readOnly: false, type: 1, span: 2, message: null };
     assert.deepEqual(stream.declarations.get("envoy.string"), declaration);
   });
 

@@ -119,7 +119,7 @@ describe("names that plugins set", () => {
     const info = newInfo();
     info.requestHeaders = HeaderMap.of([[":path", "/p"]]);
     const properties = streamOf(info);
-    const declaration = { readOnly: false, type: 1, span: 0 };
+    const declaration = { readOnly: false, type: 1, span: 0, message: null };
     for (const name of ["mine", "request", "request\0path", "a\0b"]) {
       assert.ok(properties.setState(`wasm.${name}`, Buffer.from("set"), declaration));
     }
