@@ -71,20 +71,24 @@ export type PropertyValue =
   | PropertyList
   | PropertyDuration
   | PropertyTimestamp;
+/**
+ * What is in messages, maps and lists may be null: it is there, but has no serialisation, nor has a
+ * map or list with one.
+ */
+type PropertyItem = PropertyValue | null;
 /** A protobuf message: its encoding, and its fields for paths that go on. */
 export interface PropertyMessage {
   readonly kind: "message";
   readonly encoded: Uint8Array;
-  /** null: there, but without a serialisation. */
-  readonly fields: Readonly<Record<string, PropertyValue | null>>;
+  readonly fields: Readonly<Record<string, PropertyItem>>;
 }
 export interface PropertyMap {
   readonly kind: "map";
-  readonly entries: Readonly<Record<string, PropertyValue>>;
+  readonly entries: Readonly<Record<string, PropertyItem>>;
 }
 export interface PropertyList {
   readonly kind: "list";
-  readonly items: readonly PropertyValue[];
+  readonly items: readonly PropertyItem[];
 }
 export interface PropertyDuration {
   readonly kind: "duration";

@@ -111,24 +111,20 @@ function fieldValue(type: MessageType, field: MessageField, bytes: Uint8Array): 
   const raw = rawValues(type, field, bytes);
   if (field.label === "map") return mapValue(field, raw);
   if (field.label === "repeated") {
-    const items = raw.map((one) => oneValue(field, [one]));
-    return { kind: "list", items: items.filter((item) => item !== null) };
+    return { kind: "list", items: raw.map((one) => oneValue(field, [one])) };
   }
   return oneValue(field, raw);
 }
 
 function mapValue(field: MessageField, raw: readonly Raw[]): Value {
-  const entries: Record<string, PropertyValue> = Object.create(null);
+  const entries: Record<string, Value> = Object.create(null);
   const entry = messageType(field.message);
   const [key, item] = entry?.fields ?? [];
   if (entry === null || key === undefined || item === undefined) return { kind: "map", entries };
   for (const bytes of raw) {
     if (typeof bytes === "bigint") continue;
     const name = String(fieldValue(entry, key, bytes));
-    const value = fieldValue(entry, item, bytes);
-    // A null has no serialisation: it is as if the key were absent, as in metadata.
-    if (value !== null) entries[name] = value;
-    else delete entries[name];
+    entries[name] = fieldValue(entry, item, bytes);
   }
   return { kind: "map", entries };
 }

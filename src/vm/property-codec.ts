@@ -41,8 +41,9 @@ function double64(value: number): Uint8Array {
 
 /**
  * The bytes of a value; the reader must know its type. Text is what {@link byteText} makes of it.
+ * @returns null for a map or a list with a null in it.
  */
-export function serializeProperty(value: PropertyValue): Uint8Array {
+export function serializeProperty(value: PropertyValue): Uint8Array | null {
   if (typeof value === "string") return Buffer.from(byteText(value), "latin1");
   if (typeof value === "bigint") return word64(value);
   if (typeof value === "number") return double64(value);
@@ -54,17 +55,28 @@ export function serializeProperty(value: PropertyValue): Uint8Array {
     case "duration":
     case "timestamp":
       return word64(value.ns);
-    case "map": {
-      const entries = Object.entries(value.entries);
-      return pairsBlock(
-        entries.map(([key, item]) => [byteText(key), latin1Of(serializeProperty(item))]),
-      );
-    }
+    case "map":
+      return serializePairs(Object.entries(value.entries), "withKeys");
     case "list":
-      return pairsBlock(value.items.map((item) => [latin1Of(serializeProperty(item)), ""]));
+      return serializePairs(Object.entries(value.items), "withoutKeys");
     default:
       return assertNever(value);
   }
+}
+
+/** A list is pairs whose names are its items. */
+function serializePairs(
+  items: readonly (readonly [string, PropertyValue | null])[],
+  keys: "withKeys" | "withoutKeys",
+): Uint8Array | null {
+  const pairs: [string, string][] = [];
+  for (const [key, item] of items) {
+    const bytes = item === null ? null : serializeProperty(item);
+    if (bytes === null) return null;
+    const text = latin1Of(bytes);
+    pairs.push(keys === "withKeys" ? [byteText(key), text] : [text, ""]);
+  }
+  return pairsBlock(pairs);
 }
 
 /** Walks from `value` along `path` from part `from` on; undefined = there is no such value. */
@@ -84,9 +96,9 @@ function step(value: PropertyValue, part: string): PropertyValue | undefined {
     case "message":
       return Object.hasOwn(value.fields, part) ? (value.fields[part] ?? undefined) : undefined;
     case "map":
-      return Object.hasOwn(value.entries, part) ? value.entries[part] : undefined;
+      return Object.hasOwn(value.entries, part) ? (value.entries[part] ?? undefined) : undefined;
     case "list":
-      return /^(0|[1-9]\d{0,8})$/.test(part) ? value.items[Number(part)] : undefined;
+      return /^(0|[1-9]\d{0,8})$/.test(part) ? (value.items[Number(part)] ?? undefined) : undefined;
     case "duration":
     case "timestamp":
       return undefined;

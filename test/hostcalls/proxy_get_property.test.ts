@@ -98,6 +98,8 @@ describe("proxy_get_property misuse", () => {
   it("answers SerializationFailure for the empty path and for values without bytes", () => {
     assert.equal(inPhase(phase, read(""), { stream }).status, 3);
     assert.equal(inPhase(phase, read("request"), { stream }).status, 3);
+    const nulls = streamWith({ list: { kind: "list", items: [null] } });
+    assert.equal(inPhase(phase, read("list"), { stream: nulls }).status, 3);
   });
 
   it("answers InvalidMemoryAccess for a path or out-parameters outside the memory", () => {

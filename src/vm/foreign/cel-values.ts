@@ -5,6 +5,7 @@
  */
 import { pairsBlock } from "../../abi/pairs.ts";
 import type { PropertyMessage, PropertyValue } from "../../config/types.ts";
+import { StoredMessage } from "../message-values.ts";
 import { byteText, serializeProperty } from "../property-codec.ts";
 import type { CelInput, CelLibrary, CelMap, CelMessage, CelValue } from "./cel-library.ts";
 
@@ -64,6 +65,8 @@ export class CelValues {
   /** The variable `name`; undefined when there is no such attribute. */
   variable(name: string, find: FindAttribute): CelInput | undefined {
     const value = find([name]);
+    // A message that cannot be read is an error in every expression.
+    if (value instanceof StoredMessage && value.value === null) return undefined;
     if (value === undefined) return undefined;
     if (value !== null) return this.#input(value);
     return this.#remember(
@@ -106,7 +109,7 @@ export class CelValues {
     return pairsBlock(pairs);
   }
 
-  #serializeMessage({ desc, message }: CelMessage): Uint8Array {
+  #serializeMessage({ desc, message }: CelMessage): Uint8Array | null {
     const { protobuf, wkt } = this.#library;
     const isTime =
       protobuf.isMessage(message, wkt.DurationSchema) ||
@@ -122,12 +125,18 @@ export class CelValues {
       case "map":
         return this.#map(value.entries, null);
       case "message":
-        return this.#map(value.fields, value);
+        return value instanceof StoredMessage
+          ? this.#stored(value)
+          : this.#map(value.fields, value);
       case "list":
-        return value.items.map((item) => this.#input(item));
+        return value.items.map((item) => (item === null ? null : this.#input(item)));
       default:
         return this.#time(value);
     }
+  }
+
+  #stored({ value }: StoredMessage): CelInput {
+    return value === null ? null : this.#input(value);
   }
 
   /** Header names are found in any case, as the attributes of that name are. */
@@ -135,7 +144,7 @@ export class CelValues {
     const find = (key: string): CelInput | undefined => {
       const name = Object.hasOwn(fields, key) ? key : key.toLowerCase();
       const value = Object.hasOwn(fields, name) ? fields[name] : undefined;
-      return value === undefined || value === null ? (value as undefined) : this.#input(value);
+      return value === undefined || value === null ? value : this.#input(value);
     };
     const map = new LazyMap(find, Object.keys(fields));
     return origin === null ? this.#library.cel.celMap(map) : this.#remember(origin, map);

@@ -42,7 +42,9 @@ export function propertyHostcalls(env: HostcallEnv): GroupHostcalls<"properties"
       if (value === undefined) return STATUS.notFound;
       if (value === null) return STATUS.serializationFailure;
       if (typeof value === "string") return results.text(byteText(value), ptrPtr, lenPtr);
-      return results.bytes(serializeProperty(value), ptrPtr, lenPtr);
+      const bytes = serializeProperty(value);
+      if (bytes === null) return STATUS.serializationFailure;
+      return results.bytes(bytes, ptrPtr, lenPtr);
     },
     proxy_set_property: (pathPtr, pathLen, valuePtr, valueLen) => {
       const path = memory.find(paths, pathPtr, pathLen);

@@ -184,6 +184,38 @@ const MESSAGES: readonly DifferentialCase[] = [
     ],
   ),
   messages(
+    "nulls",
+    "values that are null, in a list and in a map",
+    {
+      list: urlOf("google.protobuf.ListValue"),
+      struct: urlOf("google.protobuf.Struct"),
+    },
+    [
+      ["proxy_set_property", "list", `${field("\x0a", "\x08\0")}${field("\x0a", "\x20\x01")}`],
+      ...getAll(["list.0", "list.1", "list"]),
+      [
+        "proxy_set_property",
+        "struct",
+        [
+          field("\x0a", field("\x0a", "a") + field("\x12", "\x08\0")),
+          field("\x0a", field("\x0a", "b") + field("\x12", "\x20\x01")),
+        ].join(""),
+      ],
+      ...getAll(["struct.a", "struct.b"]),
+      ...["list", "struct"].map(getState),
+    ],
+  ),
+  messages("encoding", "a message in another order than Envoy writes", { m: NODE }, [
+    // A zone before its region, and a cluster that is empty.
+    [
+      "proxy_set_property",
+      "m",
+      `${field("\x22", field("\x12", "z") + field("\x0a", "r"))}${field("\x12", "")}`,
+    ],
+    ...getAll(["m.locality.zone", "m.locality", "m"]),
+    getState("m"),
+  ]),
+  messages(
     "no-message",
     "what cannot be read as what was declared",
     {
@@ -209,4 +241,52 @@ const MESSAGES: readonly DifferentialCase[] = [
   ),
 ];
 
-export const DECLARED_CASES: CaseGroup = { name: "declared", cases: MESSAGES };
+const EXPRESSIONS = [
+  "m.id",
+  "m.id == 'node-1' && m.locality.zone == 'z'",
+  "m.locality",
+  "m.locality.region == ''",
+  "m.metadata.n + 1.0",
+  "m.nothing",
+  "m",
+  "text",
+  "text == 'word'",
+  "time > timestamp('1970-01-01T00:00:00Z')",
+  "filter_state['wasm.m'].id",
+  "filter_state['wasm.text']",
+  "struct.n",
+  "broken",
+  "broken.id",
+  "broken == null",
+  "filter_state['wasm.broken']",
+  "size(m.client_features)",
+] as const;
+
+const IN_EXPRESSIONS = messages(
+  "expressions",
+  "messages that were set, in expressions",
+  {
+    m: NODE,
+    text: urlOf("google.protobuf.StringValue"),
+    time: urlOf("google.protobuf.Timestamp"),
+    struct: urlOf("google.protobuf.Struct"),
+    broken: NODE,
+  },
+  [
+    ["proxy_set_property", "m", NODE_BYTES],
+    ["proxy_set_property", "text", field("\x0a", "word")],
+    ["proxy_set_property", "time", "\x08\x05"],
+    ["proxy_set_property", "struct", METADATA],
+    ["proxy_set_property", "broken", "\x0a\x7f"],
+    ...EXPRESSIONS.map((source): Step => ["proxy_call_foreign_function", "expr_create", source]),
+    ...EXPRESSIONS.map(
+      (_, i): Step => [
+        "proxy_call_foreign_function",
+        "expr_evaluate",
+        `${String.fromCharCode(i)}\0\0\0`,
+      ],
+    ),
+  ],
+);
+
+export const DECLARED_CASES: CaseGroup = { name: "declared", cases: [...MESSAGES, IN_EXPRESSIONS] };

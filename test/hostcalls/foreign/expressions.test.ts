@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LIMITS } from "../../../src/base/limits.ts";
 import type { PropertyValue } from "../../../src/config/types.ts";
+import { messageType } from "../../../src/vm/message-types.ts";
+import { StoredMessage } from "../../../src/vm/message-values.ts";
 import { FakeStream } from "../../harness/fake-roles.ts";
 import { type Guest, inPhase, type Phase } from "../guest.ts";
 
@@ -120,6 +122,32 @@ describe("foreign function expr_evaluate reads attributes", () => {
         plugin_name: `0 0 ${Buffer.from("plugin").toString("hex")}`,
       },
       stream,
+    );
+  });
+
+  it("that are messages which a guest set, for what they stand for", () => {
+    const stored = (name: string, bytes: string) =>
+      new StoredMessage(messageType(name), Buffer.from(bytes, "hex"));
+    const node = stored("envoy.config.core.v3.Node", "0a016e");
+    const own = streamWith({
+      node_message: node,
+      text: stored("google.protobuf.StringValue", "0a0178"),
+      list: stored("google.protobuf.ListValue", "0a0208000a022001"),
+      broken: stored("envoy.config.core.v3.Node", "0a7f"),
+    });
+    expectAll(
+      {
+        node_message: "0 0 0a016e",
+        "node_message.id": "0 0 6e",
+        "node_message.locality.zone": "0 0",
+        "node_message.nothing": "0 10",
+        "text == 'x'": "0 0 01",
+        "list[0] == null && list[1]": "0 0 01",
+        list: "0 3",
+        broken: "0 10",
+        "broken.id": "0 10",
+      },
+      own,
     );
   });
 

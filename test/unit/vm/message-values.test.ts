@@ -126,6 +126,19 @@ describe("fields of a stored message", () => {
     assert.equal(swapped["user_agent_version"], "1");
   });
 
+  it("are null where a Value is, in their place", () => {
+    const nil = wireMessage([[1, hex("0800")]]);
+    const list = stored("google.protobuf.ListValue", Buffer.concat([nil, hex("0a022001")]));
+    assert.deepEqual(list.value, { kind: "list", items: [null, true] });
+    const entry = wireMessage([
+      [1, "a"],
+      [2, hex("0800")],
+    ]);
+    assert.deepEqual(Object.entries(stored("google.protobuf.Struct", [[1, entry]]).fields), [
+      ["a", null],
+    ]);
+  });
+
   it("of an Any are those of the message in it", () => {
     const config = (bytes: Uint8Array) =>
       field("envoy.config.core.v3.TypedExtensionConfig", [[2, bytes]], "typed_config");

@@ -4,7 +4,12 @@ import { decodePairs } from "../../../src/abi/pairs.ts";
 import type { PropertyValue } from "../../../src/config/types.ts";
 import { descend, serializeProperty, splitPath } from "../../../src/vm/property-codec.ts";
 
-const hex = (value: PropertyValue): string => Buffer.from(serializeProperty(value)).toString("hex");
+function bytesOf(value: PropertyValue): Uint8Array {
+  const bytes = serializeProperty(value);
+  assert.ok(bytes !== null);
+  return bytes;
+}
+const hex = (value: PropertyValue): string => Buffer.from(bytesOf(value)).toString("hex");
 
 describe("property values", () => {
   it("have the bytes of their type", () => {
@@ -27,13 +32,13 @@ describe("property values", () => {
   });
 
   it("of maps and lists are pairs blocks", () => {
-    const map = serializeProperty({ kind: "map", entries: { a: "1", b: true } });
+    const map = bytesOf({ kind: "map", entries: { a: "1", b: true } });
     const mapPairs = [
       ["a", "1"],
       ["b", "\x01"],
     ];
     assert.deepEqual(decodePairs(map), { ok: true, pairs: mapPairs });
-    const list = serializeProperty({ kind: "list", items: ["x", "y"] });
+    const list = bytesOf({ kind: "list", items: ["x", "y"] });
     assert.deepEqual(decodePairs(list), {
       ok: true,
       pairs: [
@@ -42,6 +47,10 @@ describe("property values", () => {
       ],
     });
     assert.equal(hex({ kind: "map", entries: {} }), "00000000");
+    assert.equal(serializeProperty({ kind: "map", entries: { a: "1", b: null } }), null);
+    assert.equal(serializeProperty({ kind: "list", items: [null] }), null);
+    const inner = { kind: "list", items: [null] } as const;
+    assert.equal(serializeProperty({ kind: "map", entries: { a: inner } }), null);
   });
 });
 
