@@ -12,7 +12,7 @@ import type {
 import type { HeaderMap } from "../http/header-map.ts";
 import type { CertificateInfo, TlsInfo } from "../net/types.ts";
 import type { StateDeclaration } from "../vm/declared-properties.ts";
-import { StoredMessage } from "../vm/message-values.ts";
+import { DecodedMessage, StoredMessage } from "../vm/message-values.ts";
 import type { PropertyHost, StreamPropertyHost } from "../vm/roles.ts";
 import { statusOfHttp } from "./callouts/grpc-status.ts";
 import { setFilterState, statePropertyOf } from "./filter-state.ts";
@@ -308,6 +308,8 @@ function descend(
       const isFolded = keys === "anyCase" && current.entries[part] === undefined;
       const key = isFolded ? part.toLowerCase() : part;
       current = Object.hasOwn(current.entries, key) ? current.entries[key] : undefined;
+    } else if (current instanceof DecodedMessage) {
+      current = current.field(part);
     } else if (current.kind === "message") {
       current = Object.hasOwn(current.fields, part) ? current.fields[part] : undefined;
     } else if (current.kind === "list" && /^\d+$/.test(part)) {

@@ -24,6 +24,34 @@ const NO_FIELDS: Fields = Object.freeze({});
 const NS = 1_000_000_000n;
 const INT64_MAX = 2n ** 63n - 1n;
 
+/** A message that is known to be one of `type`. */
+export class DecodedMessage implements PropertyMessage {
+  readonly kind = "message";
+  readonly encoded: Uint8Array;
+  readonly #type: MessageType;
+
+  constructor(type: MessageType, encoded: Uint8Array) {
+    this.#type = type;
+    this.encoded = encoded;
+  }
+
+  /** The field `name`; undefined when the type has none. */
+  field(name: string): Value | undefined {
+    const field = this.#type.byName.get(name);
+    return field === undefined ? undefined : fieldValue(this.#type, field, this.encoded);
+  }
+
+  /** Every field by name, decoded when it is read. */
+  get fields(): Fields {
+    const fields: Record<string, Value> = Object.create(null);
+    for (const field of this.#type.fields) {
+      const get = (): Value => fieldValue(this.#type, field, this.encoded);
+      Object.defineProperty(fields, field.name, { get, enumerable: true });
+    }
+    return fields;
+  }
+}
+
 /** A message of `type` (null: not known), which is looked at when a path goes into it. */
 export class StoredMessage implements PropertyMessage {
   readonly kind = "message";
@@ -209,7 +237,7 @@ function messageValue(type: MessageType, parts: readonly Uint8Array[]): Value {
   }
   const isStandIn = known === "Struct" || (known.endsWith("Value") && known !== "EnumValue");
   if (isStandIn && first !== undefined) return fieldValue(type, first, bytes);
-  return { kind: "message", encoded: bytes, fields: lazyFields(type, bytes) };
+  return new DecodedMessage(type, bytes);
 }
 
 function nanoseconds(type: MessageType, bytes: Uint8Array): bigint {
@@ -235,14 +263,4 @@ function anyValue(any: MessageType, bytes: Uint8Array): Value {
     inner = value;
   }
   return null;
-}
-
-/** Every field by name, decoded when it is read. */
-function lazyFields(type: MessageType, bytes: Uint8Array): Fields {
-  const fields: Record<string, Value> = Object.create(null);
-  for (const field of type.fields) {
-    const get = (): Value => fieldValue(type, field, bytes);
-    Object.defineProperty(fields, field.name, { get, enumerable: true });
-  }
-  return fields;
 }

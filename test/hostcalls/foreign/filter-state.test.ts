@@ -1,5 +1,6 @@
 /** `declare_property` and `set_envoy_filter_state`. Statuses are what Envoy 1.40 answers. */
 import assert from "node:assert/strict";
+import { createRequire } from "node:module";
 import { describe, it } from "node:test";
 import { type WireField, wireMessage } from "../../../src/abi/protobuf-wire.ts";
 import { LIMITS } from "../../../src/base/limits.ts";
@@ -36,6 +37,28 @@ function afterDeclaring<T>(fields: readonly WireField[], code: (guest: Guest) =>
 }
 
 describe("foreign function declare_property", () => {
+  it("loads the table of messages for the first message, for nothing before", () => {
+    const loaded = (): boolean =>
+      Object.keys(createRequire(import.meta.url).cache).some((name) =>
+        name.endsWith("message-table.cjs"),
+      );
+    const declare = (guest: Guest, name: string, type: bigint): number => {
+      return foreign(guest, "declare_property", [
+        [1, name],
+        [3, type],
+        [4, "type.googleapis.com/envoy.config.core.v3.Node"],
+      ]);
+    };
+    const got = inPhase("proxy_on_configure", (guest) => [
+      declare(guest, "a", 0n),
+      declare(guest, "b", 2n),
+      loaded(),
+      declare(guest, "c", 3n),
+      loaded(),
+    ]);
+    assert.deepEqual(got, [0, 0, false, 0, true]);
+  });
+
   it("makes a property read-only: the first value stays", () => {
     const { stream, declared, result } = afterDeclaring(
       [
