@@ -47,7 +47,10 @@ export interface UpstreamConnectionInfo {
  * `reset()` no further event comes.
  */
 export interface UpstreamEvents {
-  /** Whether the request may end with trailers: an HTTP/2 stream is cheaper where it never does. */
+  /**
+   * Whether the request may end with trailers. `never` is for requests that are sent whole at once:
+   * an HTTP/2 stream is cheaper then, but one that is still open ends before it is reset.
+   */
   readonly requestTrailers: "maybe" | "never";
   /**
    * The request has a connection; called once, before any byte of it is written: inside

@@ -145,6 +145,8 @@ export interface StartedCallout {
 
 /** A gRPC call or stream that a plugin opens (ABI 3.11). */
 export interface GrpcRequest {
+  /** One message at once, or as many as the guest will send. */
+  readonly kind: "unary" | "stream";
   /** Name of the upstream. */
   readonly cluster: string;
   /** "" = the cluster's name. */

@@ -20,7 +20,7 @@ import { UpstreamCallout } from "./upstream-callout.ts";
 const NOTHING = BodyChunk.ofHeap(new Uint8Array(0));
 
 export class GrpcCallout extends UpstreamCallout<GrpcEvents> implements StartedGrpc, FrameEvents {
-  readonly requestTrailers = "never";
+  readonly requestTrailers: "maybe" | "never";
   readonly #frames = new FrameReader(this);
   #encoding = "identity";
   #responding = false;
@@ -35,6 +35,8 @@ export class GrpcCallout extends UpstreamCallout<GrpcEvents> implements StartedG
     events: GrpcEvents,
   ) {
     super(services, cluster, grpcRequestHeaders(request), events);
+    // A stream that could not have trailers would end, not be reset, when it is cancelled.
+    this.requestTrailers = request.kind === "unary" ? "never" : "maybe";
   }
 
   /** Sends the head; false: there is no endpoint, or a circuit breaker is open. */

@@ -39,11 +39,11 @@ function targetOf(
   return { cluster: service.cluster, authority: service.authority, metadata };
 }
 
-/** The request, or the status that refuses it. `timeoutMs` 0 = none. */
+/** The request, or the status that refuses it. */
 function requestOf(
   env: HostcallEnv,
   slices: readonly [upstream: Slice, service: Slice, method: Slice, metadata: Slice],
-  timeoutMs: number,
+  { kind, timeoutMs }: Pick<GrpcRequest, "kind" | "timeoutMs">,
   idPtr: number,
 ): GrpcRequest | number {
   const { memory } = env;
@@ -63,7 +63,7 @@ function requestOf(
   const own = calloutHeaders(env, "metadata", block, "allowed");
   const { metadata } = target;
   for (let i = 0; i < own.count; i++) metadata.append(own.nameAt(i), own.valueAt(i));
-  return { ...target, service, method, metadata, timeoutMs };
+  return { kind, ...target, service, method, metadata, timeoutMs };
 }
 
 function starters(env: HostcallEnv) {
@@ -93,7 +93,7 @@ function starters(env: HostcallEnv) {
           [methodPtr, methodLen],
           [metadataPtr, metadataLen],
         ],
-        timeoutMs,
+        { kind: "unary", timeoutMs },
         idPtr,
       );
       if (typeof request === "number") return request;
@@ -123,7 +123,7 @@ function starters(env: HostcallEnv) {
           [methodPtr, methodLen],
           [metadataPtr, metadataLen],
         ],
-        0,
+        { kind: "stream", timeoutMs: 0 },
         idPtr,
       );
       if (typeof request === "number") return request;

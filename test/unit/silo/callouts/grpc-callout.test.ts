@@ -6,13 +6,14 @@ import type { GrpcEvents } from "../../../../src/vm/roles.ts";
 import { CalloutRig } from "../../../harness/callout-rig.ts";
 
 const REQUEST = {
+  kind: "stream",
   cluster: "c",
   authority: "",
   service: "s",
   method: "m",
   metadata: new HeaderMap(),
   timeoutMs: 0,
-};
+} as const;
 
 function open(rig: CalloutRig, heard: string[]) {
   const events: GrpcEvents = {

@@ -86,6 +86,7 @@ describe("the status of a gRPC call", () => {
 describe("the head of a gRPC request", () => {
   it("has the protocol's own fields, which metadata cannot replace", () => {
     const headers = grpcRequestHeaders({
+      kind: "unary",
       cluster: "c",
       authority: "",
       service: "pkg.S",
@@ -117,7 +118,13 @@ describe("the head of a gRPC request", () => {
 
   it("tells long deadlines in seconds, none by silence", () => {
     const of = (timeoutMs: number): string | null => {
-      const parts = { cluster: "c", authority: "a", service: "s", method: "m" };
+      const parts = {
+        kind: "unary",
+        cluster: "c",
+        authority: "a",
+        service: "s",
+        method: "m",
+      } as const;
       const headers = grpcRequestHeaders({ ...parts, metadata: new HeaderMap(), timeoutMs });
       return headers.get("grpc-timeout");
     };
