@@ -61,7 +61,7 @@ after(async () => {
 test("an awaited gRPC call gives its message, or its status", limits, async () => {
   const response = await rig.send("l");
   assert.equal(response.status, 200);
-  assert.deepEqual(rig.lines("asker"), [
+  assert.deepEqual(await rig.linesUntil("asker", "status and size 7 0"), [
     "first 0",
     "status and size 0 10",
     "message 0 the answer",

@@ -201,7 +201,7 @@ it("a filter closes the connection; what it saw last goes nowhere", limits, asyn
 it("a filter chooses the cluster of its connection", limits, async () => {
   const client = await rig.open("choose");
   assert.equal(await client.untilClosed(), "");
-  assert.deepEqual(rig.lines("choose"), ["choose 0"]);
+  assert.deepEqual(await rig.linesUntil("choose", "choose"), ["choose 0"]);
   assert.deepEqual(await rig.logged("choose"), ["choose tcp NC 0 0 nobody - -"]);
   assert.equal(await rig.proxy.stat("tcp.choose.downstream_cx_no_route"), 1);
 });
@@ -219,7 +219,7 @@ it("two filters see bytes in order, and back in the other order", limits, async 
   const client = await rig.open("two");
   client.send("ab");
   await rig.linesUntil("first", "bytes 0 ab");
-  assert.deepEqual(rig.lines("second"), ["new 2 0"]);
+  assert.deepEqual(await rig.linesUntil("second", "new"), ["new 2 0"]);
   client.send("cd");
   await client.until(isAbcd);
   client.socket.end();
