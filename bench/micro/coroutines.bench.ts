@@ -26,7 +26,6 @@ import { runInNewContext } from "node:vm";
 import { HeaderMap } from "../../src/http/header-map.ts";
 import { asyncify } from "../../src/main/asyncify.ts";
 import { coroutineGuest, WAYS, type Way } from "../../test/harness/coroutine-guest.ts";
-import { FakeStream } from "../../test/harness/fake-roles.ts";
 import { REPOSITORY_ROOT } from "../../test/harness/filter-rig.ts";
 import {
   type PluginFixture,
@@ -34,6 +33,7 @@ import {
   startModule,
 } from "../../test/harness/plugin-fixture.ts";
 import { A, CONTINUE, type Script, STOP } from "../../test/harness/scripted-guest.ts";
+import { headerStream } from "./header-stream.ts";
 
 const HEADER_FILTER = "examples/filters/rust/add-header/add-header.wasm";
 const AWAITING_FILTER = "examples/coroutines/rust/coroutines.wasm";
@@ -97,19 +97,7 @@ function headerStreams(bytes: Uint8Array): () => void {
   fixture.thread.level = 6;
   return () => {
     for (let i = 0; i < STREAMS; i++) {
-      const stream = new FakeStream();
-      stream.maps[0] = HeaderMap.of([
-        [":path", "/"],
-        [":method", "GET"],
-        [":authority", "a.example"],
-      ]);
-      stream.maps[2] = HeaderMap.of([[":status", "200"]]);
-      stream.writableMaps.add(2);
-      const context = fixture.plugin.createStream(stream);
-      context?.onRequestHeaders(3, true);
-      context?.onResponseHeaders(1, true);
-      context?.onLog();
-      context?.onDestroy();
+      headerStream(fixture.plugin);
     }
   };
 }

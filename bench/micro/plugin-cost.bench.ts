@@ -17,12 +17,12 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/base/clock.ts";
-import { HeaderMap } from "../../src/http/header-map.ts";
 import { CpuPool } from "../../src/main/cpu-pool.ts";
 import { CallCost } from "../../src/vm/call-cost.ts";
 import { wasmFilter } from "../../test/harness/config.ts";
 import { startModule } from "../../test/harness/plugin-fixture.ts";
 import { CONTINUE, scriptedGuest } from "../../test/harness/scripted-guest.ts";
+import { headerStream } from "./header-stream.ts";
 import { loadFilters, SiloRig } from "./silo-rig.ts";
 
 const FILTER = "examples/filters/rust/add-header/add-header.wasm";
@@ -60,20 +60,7 @@ function streamNs(): number {
   const fixture = startModule(readFileSync(FILTER), { configuration: Buffer.from("{}") });
   fixture.thread.level = 6;
   fixture.thread.timers.monotonicNs = systemClock.monotonicNs;
-  return best(400, () => {
-    const { stream, context } = fixture.open();
-    stream.maps[0] = HeaderMap.of([
-      [":path", "/"],
-      [":method", "GET"],
-      [":authority", "a.example"],
-    ]);
-    stream.maps[2] = HeaderMap.of([[":status", "200"]]);
-    stream.writableMaps.add(2);
-    context.onRequestHeaders(3, true);
-    context.onResponseHeaders(1, true);
-    context.onLog();
-    context.onDestroy();
-  });
+  return best(400, () => headerStream(fixture.plugin));
 }
 
 /** A request through that filter in a silo without sockets. */

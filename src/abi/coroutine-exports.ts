@@ -12,12 +12,19 @@ export const SUSPENDING_IMPORT = { module: "env", name: "proxy_call_foreign_func
 
 const NOTHING: FunctionType = { params: [], results: [] };
 const TAKES_STACK: FunctionType = { params: ["i32"], results: [] };
+/** The functions of asyncify that the host calls. */
+export const ASYNCIFY = {
+  startUnwind: "asyncify_start_unwind",
+  stopUnwind: "asyncify_stop_unwind",
+  startRewind: "asyncify_start_rewind",
+  stopRewind: "asyncify_stop_rewind",
+} as const;
 /** What asyncify adds to a module. */
 const ASYNCIFY_EXPORTS: Readonly<Record<string, FunctionType>> = {
-  asyncify_start_unwind: TAKES_STACK,
-  asyncify_stop_unwind: NOTHING,
-  asyncify_start_rewind: TAKES_STACK,
-  asyncify_stop_rewind: NOTHING,
+  [ASYNCIFY.startUnwind]: TAKES_STACK,
+  [ASYNCIFY.stopUnwind]: NOTHING,
+  [ASYNCIFY.startRewind]: TAKES_STACK,
+  [ASYNCIFY.stopRewind]: NOTHING,
   asyncify_get_state: { params: [], results: ["i32"] },
 };
 

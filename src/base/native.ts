@@ -4,8 +4,8 @@
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { packageRoot } from "./package-root.ts";
 
 export interface NativeBindings {
   /** A duplicate of `fd` that the caller owns, or a negative errno. Thread: any. */
@@ -82,7 +82,7 @@ export type NativeResult =
 /** Set to `off`, the addon is not loaded (tests, diagnosis). */
 export const NATIVE_SWITCH = "GRANARY_NATIVE";
 
-const FOLDER = join(packageRoot(dirname(fileURLToPath(import.meta.url))), "native-bindings");
+const FOLDER = join(packageRoot() ?? ".", "native-bindings");
 /** The program that builds the addon. */
 export const ADDON_BUILDER = join(FOLDER, "build.mjs");
 const ADDON = join(FOLDER, "build", "granary.node");
@@ -98,13 +98,5 @@ export function loadNative(environment: NodeJS.ProcessEnv = process.env): Native
     return { kind: "loaded", bindings, path: ADDON };
   } catch (error) {
     return { kind: "absent", reason: `${ADDON}: ${String(error)}` };
-  }
-}
-
-/** The folder of package.json, above the compiled file. */
-function packageRoot(start: string): string {
-  for (let folder = start; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, "package.json"))) return folder;
-    if (dirname(folder) === folder) return start;
   }
 }

@@ -8,6 +8,7 @@ import { LIMITS } from "../base/limits.ts";
 import { isMetered } from "../config/compile-wasm.ts";
 import type { GranaryConfig, IsolationConfig, PluginConfig } from "../config/types.ts";
 import { Quota } from "../shm/quota.ts";
+import { stackSwitching } from "../vm/coroutines/jspi.ts";
 import { hasTotal, PAGE_BYTES } from "../vm/memory-account.ts";
 import { serverPlugins, wasmPlugins } from "../vm/plugin-identity.ts";
 import type { PluginCode } from "../vm/types.ts";
@@ -50,18 +51,13 @@ export async function loadModules(
       continue;
     }
     const options = rewriteOptions(plugin.isolation);
-    const coroutines = plugin.vm.coroutines && !hasStackSwitching() ? "asyncify" : "none";
+    const coroutines = plugin.vm.coroutines && stackSwitching === null ? "asyncify" : "none";
     const result = await prepare(pool, { bytes: source.bytes, options, coroutines });
     if (result.kind === "module") {
       modules.push({ key: codeKey, module: withTotal(result.module, plugin.isolation) });
     } else problems.push(`${source.origin}: ${result.reason}`);
   }
   return { modules, problems };
-}
-
-/** Whether the engine can suspend guests by itself. */
-function hasStackSwitching(): boolean {
-  return "Suspending" in WebAssembly;
 }
 
 async function prepare(pool: CpuPool, task: PrepareTask): Promise<PreparedModule> {
@@ -91,13 +87,13 @@ export function clearTotals(modules: readonly CompiledModule[], index: number): 
 
 function rewriteOptions(isolation: IsolationConfig): RewriteOptions {
   const { memoryBytesMax, memoryTotalBytesMax } = isolation;
-  const hasTotal = memoryTotalBytesMax > 0;
-  const bytesMax = hasTotal ? Math.min(memoryBytesMax, memoryTotalBytesMax) : memoryBytesMax;
+  const isCounted = memoryTotalBytesMax > 0;
+  const bytesMax = isCounted ? Math.min(memoryBytesMax, memoryTotalBytesMax) : memoryBytesMax;
   return {
     pagesMax: Math.floor(bytesMax / PAGE_BYTES),
     tableElementsMax: LIMITS.tableElements,
     budget: isMetered(isolation) ? "metered" : "unmetered",
-    growth: hasTotal ? "asked" : "free",
+    growth: isCounted ? "asked" : "free",
   };
 }
 

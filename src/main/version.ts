@@ -1,9 +1,9 @@
 /**
  * The version of this installation, read from its package.json.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { packageRoot } from "../base/package-root.ts";
 
 /** As `--version` and `/server_info` print it: `granary 0.1.0 (node v22.12.0)`. */
 export function versionText(): string {
@@ -11,11 +11,8 @@ export function versionText(): string {
 }
 
 function packageVersion(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) {
-    if (dirname(folder) === folder) return "unknown";
-    folder = dirname(folder);
-  }
+  const folder = packageRoot();
+  if (folder === null) return "unknown";
   const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as {
     version?: string;
   };

@@ -164,6 +164,12 @@ export function runHttpCallback(
     settleStreams(vm);
     return status;
   }
+  return endStreamCall(stream, entry, raw);
+}
+
+/** Ends a call for a stream that returned `raw`; its status after conversion. */
+export function endStreamCall(stream: HttpStreamContext, entry: GuestEntry, raw: number): number {
+  const { vm } = stream.root;
   const status = convertStatus(stream, entry.result, raw);
   const isHeld = status !== HEADERS_STATUS.continue && !vm.call.stopped;
   stream.notePause(entry.direction, isHeld);

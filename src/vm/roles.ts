@@ -245,9 +245,9 @@ export interface VmEventHost {
   waitedTooLong(plugin: string): void;
   /** A VM was added to a pool or taken out of it, or there was no idle one, nor a place for one. */
   pooled(event: "created" | "retired" | "exhausted"): void;
-  /** Its guest logs more than it may: a line was dropped. */
   /** Its VMs have as much memory in all silos as it may have: one could not grow. */
   memoryRefused(plugin: string): void;
+  /** Its guest logs more than it may: a line was dropped. */
   lineDropped(plugin: string): void;
 }
 

@@ -118,9 +118,7 @@ export class VmPool {
 
   /** Makes VMs up to the least number. */
   fill(plugin: PooledPlugin): void {
-    const { vmPoolMin, vmPoolMax } = this.#options.plugin.isolation;
-    const least = Math.min(vmPoolMin, vmPoolMax);
-    while (this.#members.length < least && this.#grow(plugin) !== null);
+    while (this.#members.length < this.#leastCount() && this.#grow(plugin) !== null);
   }
 
   /** The root for a new stream; null: none runs, and none may be made now. */
@@ -254,7 +252,8 @@ export class VmPool {
   }
 
   #leastCount(): number {
-    return Math.max(1, this.#options.plugin.isolation.vmPoolMin);
+    const { vmPoolMin, vmPoolMax } = this.#options.plugin.isolation;
+    return Math.min(vmPoolMin, vmPoolMax);
   }
 
   /** Closes VMs that were idle for long, the last ones first. */

@@ -120,8 +120,10 @@ export class Vm implements HostcallEnv {
     if (allocate === undefined) {
       return this.#refuse(`no allocator is exported (${ALLOCATOR_EXPORTS.join(" or ")})`);
     }
-    const imports = this.#engine.importsOf(code);
-    this.coroutines = createCoroutines(this, { exports: names, imports });
+    if (this.config.coroutines) {
+      const imports = this.#engine.importsOf(code);
+      this.coroutines = createCoroutines(this, { exports: names, imports });
+    }
     const sources = importSources(this, this.#allowed, {
       isolation: this.#isolation,
       probation: this.#probation,

@@ -18,9 +18,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
-import { BUILD_ROOT } from "../harness/proxy.ts";
+import { REPOSITORY_ROOT as ROOT } from "../harness/filter-rig.ts";
 
-const ROOT = join(BUILD_ROOT, "..");
 /** Other build folders than dist are not what is packed. */
 const NOT_PACKED = existsSync(join(ROOT, "dist/src/main/main.js")) ? false : "needs dist/";
 

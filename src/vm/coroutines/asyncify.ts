@@ -4,6 +4,7 @@
  * @hot per-suspension
  */
 import type { CallbackName } from "../../abi/callback-table.ts";
+import { ASYNCIFY } from "../../abi/coroutine-exports.ts";
 import { STATUS } from "../../abi/enums.ts";
 import type { EngineInstance, GuestFunction } from "../engine.ts";
 import { GuestTrap } from "../trap.ts";
@@ -19,13 +20,6 @@ import {
 export const ASYNCIFY_STACK_BYTES = 32_768;
 /** Two words go first: where the next frame goes, and the end. */
 const STACK_HEADER_BYTES = 8;
-
-export const ASYNCIFY_EXPORTS = {
-  startUnwind: "asyncify_start_unwind",
-  stopUnwind: "asyncify_stop_unwind",
-  startRewind: "asyncify_start_rewind",
-  stopRewind: "asyncify_stop_rewind",
-} as const;
 
 interface StackMemory {
   writeU32(ptr: number, value: number): boolean;
@@ -90,10 +84,10 @@ export class AsyncifySuspender implements Suspender {
 
   bind(instance: EngineInstance): void {
     const find = (name: string): GuestFunction => instance.getFunction(name) ?? absent;
-    this.#startUnwind = find(ASYNCIFY_EXPORTS.startUnwind);
-    this.#stopUnwind = find(ASYNCIFY_EXPORTS.stopUnwind);
-    this.#startRewind = find(ASYNCIFY_EXPORTS.startRewind);
-    this.#stopRewind = find(ASYNCIFY_EXPORTS.stopRewind);
+    this.#startUnwind = find(ASYNCIFY.startUnwind);
+    this.#stopUnwind = find(ASYNCIFY.stopUnwind);
+    this.#startRewind = find(ASYNCIFY.startRewind);
+    this.#stopRewind = find(ASYNCIFY.stopRewind);
   }
 
   entry(_name: CallbackName, fn: GuestFunction): GuestFunction {

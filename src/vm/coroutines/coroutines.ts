@@ -6,14 +6,12 @@
 import type { CallbackName } from "../../abi/callback-table.ts";
 import { STATUS } from "../../abi/enums.ts";
 import { AssertionError, assert } from "../../base/assert.ts";
-import { type GuestEntry, leaveGuest } from "../callbacks.ts";
+import { endStreamCall, type GuestEntry, leaveGuest } from "../callbacks.ts";
 import { CALLOUT_KIND, type Callout, type CalloutEvent, calloutKind } from "../callout-kinds.ts";
 import type { GuestContext, HttpStreamContext } from "../contexts.ts";
 import type { DeferredAction } from "../deferred-actions.ts";
 import { failedStatus, settleStreams } from "../failure.ts";
-import { convertStatus } from "../filter-status.ts";
 import { GuestTrap } from "../trap.ts";
-import { TRAILERS_STATUS } from "../types.ts";
 import type { Vm } from "../vm.ts";
 import { type Answer, answerOf, failedAnswer, SLEPT } from "./answers.ts";
 import { Sleeps } from "./sleeps.ts";
@@ -172,11 +170,7 @@ export class Coroutines implements SuspensionOwner {
     root.clearStatusMessage();
     if (stream !== null) {
       const raw = typeof result === "number" ? result >>> 0 : 0;
-      const status = convertStatus(stream, entry.result, raw);
-      const isHeld = status !== TRAILERS_STATUS.continue && !this.#vm.call.stopped;
-      stream.notePause(entry.direction, isHeld);
-      leaveGuest(this.#vm);
-      settle(stream, entry, status);
+      settle(stream, entry, endStreamCall(stream, entry, raw));
     } else {
       leaveGuest(this.#vm);
       root.callEnded(entry);

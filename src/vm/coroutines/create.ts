@@ -1,7 +1,8 @@
 /** Whether a guest has coroutines, and by which means of suspension. Source: ADR 50. */
+import { ASYNCIFY } from "../../abi/coroutine-exports.ts";
 import type { ModuleImport } from "../../abi/imports.ts";
 import type { Vm } from "../vm.ts";
-import { ASYNCIFY_EXPORTS, AsyncifySuspender } from "./asyncify.ts";
+import { AsyncifySuspender } from "./asyncify.ts";
 import { Coroutines } from "./coroutines.ts";
 import { JspiSuspender, stackSwitching } from "./jspi.ts";
 import type { SuspensionOwner } from "./suspension.ts";
@@ -13,7 +14,7 @@ interface GuestShape {
 }
 
 function isAsyncified({ exports }: GuestShape): boolean {
-  return Object.values(ASYNCIFY_EXPORTS).every((name) => exports.has(name));
+  return Object.values(ASYNCIFY).every((name) => exports.has(name));
 }
 
 /**
@@ -27,9 +28,8 @@ function collectsAllocations({ exports, imports }: GuestShape): boolean {
   return isAssemblyScript || isGo;
 }
 
-/** The coroutines of `vm`, whose guest has `shape`; null: it asks for none. */
+/** The coroutines of `vm`, which asks for them and whose guest has `shape`; null: it cannot stop. */
 export function createCoroutines(vm: Vm, shape: GuestShape): Coroutines | null {
-  if (!vm.config.coroutines) return null;
   if (!isAsyncified(shape)) {
     if (stackSwitching === null) return null;
     const switching = stackSwitching;
