@@ -28,7 +28,7 @@ function collectsAllocations({ exports, imports }: GuestShape): boolean {
   return isAssemblyScript || isGo;
 }
 
-/** The coroutines of `vm`, which asks for them and whose guest has `shape`; null: it cannot stop. */
+/** The coroutines of `vm`, which asks for them; `shape`: its guest's. Null: that cannot stop. */
 export function createCoroutines(vm: Vm, shape: GuestShape): Coroutines | null {
   if (!isAsyncified(shape)) {
     if (stackSwitching === null) return null;
